@@ -1,4 +1,5 @@
-//! The core by itself: text to documents, documents to a set, a set to an index, a request to an answer.
+//! The core by itself: text to documents, documents to a set, a set to an index, a request to an
+//! answer.
 //!
 //! `cargo bench --bench core`; one group: `cargo bench --bench core -- resolve`.
 #![allow(
@@ -31,7 +32,11 @@ const SEED: u64 = 1;
 fn load(files: &[(String, String)]) -> Loaded {
     let mut loaded = Loaded::default();
     for (path, text) in files {
-        loaded.append_loaded(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append_loaded(load_file(
+            path.as_str(),
+            text.clone().into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     loaded
 }
@@ -39,17 +44,25 @@ fn load(files: &[(String, String)]) -> Loaded {
 fn set(model: &Model) -> Arc<PolicySet> {
     let checked = check_documents(load(&model.files()), &Levels::default());
     let error = checked.findings.iter().find(|finding| finding.is_error());
-    assert!(error.is_none(), "the made-up set is at fault: {}", error.expect("one"));
+    assert!(
+        error.is_none(),
+        "the made-up set is at fault: {}",
+        error.expect("one")
+    );
     Arc::new(checked.set.expect("a set without errors"))
 }
 
 /// Every file of a set, one thread.
 fn documents(c: &mut Criterion) {
     let mut group = c.benchmark_group("documents");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
     for count in [1_000, 10_000] {
         let files = Model::new(Size::of(count), SEED).files();
-        group.throughput(Throughput::Bytes(files.iter().map(|(_, text)| text.len() as u64).sum()));
+        group.throughput(Throughput::Bytes(
+            files.iter().map(|(_, text)| text.len() as u64).sum(),
+        ));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter(|| load(black_box(&files)))
         });
@@ -60,7 +73,9 @@ fn documents(c: &mut Criterion) {
 /// Every rule over a set, and building what the engine answers from.
 fn judging(c: &mut Criterion) {
     let mut group = c.benchmark_group("check");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
     for count in [1_000, 10_000] {
         let files = Model::new(Size::of(count), SEED).files();
         let loaded = || load(&files);
@@ -77,7 +92,9 @@ fn judging(c: &mut Criterion) {
 
 fn index(c: &mut Criterion) {
     let mut group = c.benchmark_group("index");
-    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
     for count in [1_000, 10_000, 100_000] {
         let set = set(&Model::new(Size::of(count), SEED));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
@@ -94,8 +111,10 @@ fn resolve(c: &mut Criterion) {
         let model = Model::new(Size::of(count), SEED);
         let engine = Engine::new(set(&model));
         let requests = model.requests(1_000, SEED + 1);
-        let policies: usize =
-            requests.iter().map(|request| engine.resolve(request).policies.len()).sum();
+        let policies: usize = requests
+            .iter()
+            .map(|request| engine.resolve(request).policies.len())
+            .sum();
         println!(
             "{count} attachments: {:.1} policies a request",
             policies as f64 / requests.len() as f64

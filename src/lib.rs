@@ -1,6 +1,7 @@
 //! refguard: the guardrail policies of an LLM gateway as files in git.
 //!
-//! The core, `refguard-core`, turns documents into a policy set and answers from it; this crate is the shell around it.
+//! The core, `refguard-core`, turns documents into a policy set and answers from it; this crate is
+//! the shell around it.
 //!
 //! | module | owns |
 //! |---|---|

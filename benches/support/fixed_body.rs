@@ -1,5 +1,5 @@
-//! The daemon's server without the daemon: reads a POST whole and answers with a body of so many bytes.
-//! What `/v1/resolve` is held against by `benches/daemon.py`: `fixed_body ADDRESS BYTES`
+//! The daemon's server without the daemon: reads a POST whole and answers with a body of so many
+//! bytes. What `/v1/resolve` is held against by `benches/daemon.py`: `fixed_body ADDRESS BYTES`
 
 use std::error::Error;
 
@@ -29,8 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let service =
-            router.clone().map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
+        let service = router
+            .clone()
+            .map_request(|request: hyper::Request<Incoming>| request.map(Body::new));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .half_close(false)

@@ -1,8 +1,8 @@
 //! Made-up policy sets of any size, the same for the same seed.
 //!
-//! Shaped like a gateway of many teams: four in ten policies inherit, a quarter have a condition, a tenth a
-//! pipeline; attachments name teams and keys for the most part, some a prefix with a model, some tags; three
-//! match every request.
+//! Shaped like a gateway of many teams: four in ten policies inherit, a quarter have a condition, a
+//! tenth a pipeline; attachments name teams and keys for the most part, some a prefix with a model,
+//! some tags; three match every request.
 
 use std::fmt::Write;
 
@@ -51,9 +51,14 @@ pub struct Size {
 }
 
 impl Size {
-    /// As many attachments as policies, and ten of them a team: what a request gets stays alike at any size.
+    /// As many attachments as policies, and ten of them a team: what a request gets stays alike at
+    /// any size.
     pub fn of(attachments: usize) -> Self {
-        Self { policies: attachments, attachments, teams: (attachments / 10).max(10) }
+        Self {
+            policies: attachments,
+            attachments,
+            teams: (attachments / 10).max(10),
+        }
     }
 }
 
@@ -76,19 +81,34 @@ impl Model {
             .map(|i| format!("{}-key-{i:05}", dice.pick(&["prod", "dev", "ci"])))
             .collect();
         let tags = (0..(size.teams / 10).max(20))
-            .map(|i| format!("{}-{i:04}", dice.pick(&["phi", "pci", "pii", "tier", "proj"])))
+            .map(|i| {
+                format!(
+                    "{}-{i:04}",
+                    dice.pick(&["phi", "pci", "pii", "tier", "proj"])
+                )
+            })
             .collect();
-        let mut model = Self { teams, keys, tags, policies: Vec::new(), attachments: Vec::new() };
+        let mut model = Self {
+            teams,
+            keys,
+            tags,
+            policies: Vec::new(),
+            attachments: Vec::new(),
+        };
         model.policies = (0..size.policies).map(|i| policy(i, &mut dice)).collect();
-        model.attachments =
-            (0..size.attachments).map(|i| model.attachment(i, size.policies, &mut dice)).collect();
+        model.attachments = (0..size.attachments)
+            .map(|i| model.attachment(i, size.policies, &mut dice))
+            .collect();
         model
     }
 
     /// The files of the set: path and text.
     pub fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
-            ("refguard.yaml".to_owned(), "apiVersion: refguard/v1\nkind: Repository\n".to_owned()),
+            (
+                "refguard.yaml".to_owned(),
+                "apiVersion: refguard/v1\nkind: Repository\n".to_owned(),
+            ),
             ("catalog.yaml".to_owned(), self.catalog()),
         ];
         files.extend(self.policies.iter().cloned());
@@ -102,22 +122,32 @@ impl Model {
     pub fn requests(&self, count: usize, seed: u64) -> Vec<Request> {
         let mut dice = Dice(seed);
         let mut request = || {
-            let tags = if dice.chance(30) { dice.sample(&self.tags, 3) } else { Vec::new() };
+            let tags = if dice.chance(30) {
+                dice.sample(&self.tags, 3)
+            } else {
+                Vec::new()
+            };
             let mut context = Context::from_values([
                 (Dimension::Team, dice.pick(&self.teams).as_str()),
                 (Dimension::Key, dice.pick(&self.keys).as_str()),
                 (Dimension::Model, *dice.pick(&MODELS)),
             ]);
             context.extend(tags.into_iter().map(|tag| (Dimension::Tag, tag)));
-            Request { context, policies: Vec::new() }
+            Request {
+                context,
+                policies: Vec::new(),
+            }
         };
         (0..count).map(|_| request()).collect()
     }
 
     fn catalog(&self) -> String {
         let guardrails: Vec<String> = (0..GUARDRAILS).map(guardrail).collect();
-        let models: Vec<String> =
-            MODELS.iter().chain(&["gpt-4.1"]).map(|model| (*model).to_owned()).collect();
+        let models: Vec<String> = MODELS
+            .iter()
+            .chain(&["gpt-4.1"])
+            .map(|model| (*model).to_owned())
+            .collect();
         let mut text = "apiVersion: refguard/v1\nkind: Catalog\n".to_owned();
         for (key, names) in [
             ("guardrails", &guardrails),
@@ -126,7 +156,9 @@ impl Model {
             ("models", &models),
         ] {
             let _ = writeln!(text, "{key}:");
-            names.iter().for_each(|name| text.push_str(&format!("  - \"{name}\"\n")));
+            names
+                .iter()
+                .for_each(|name| text.push_str(&format!("  - \"{name}\"\n")));
         }
         text
     }
@@ -142,7 +174,10 @@ impl Model {
             0..45 => put("teams", &dice.sample(&self.teams, 3)),
             45..60 => {
                 let team = dice.pick(&self.teams);
-                put("teams", &[format!("{}*", &team[..(9 + dice.below(6)).min(team.len())])]);
+                put(
+                    "teams",
+                    &[format!("{}*", &team[..(9 + dice.below(6)).min(team.len())])],
+                );
                 put("models", &[(*dice.pick(&MODELS)).to_owned()]);
             }
             60..80 => put("keys", &dice.sample(&self.keys, 3)),
@@ -171,8 +206,11 @@ fn policy(i: usize, dice: &mut Dice) -> (String, String) {
     let inherits = i > 0 && dice.chance(40);
     if inherits {
         // A recent policy, or one of the first: deep chains and crowded parents.
-        let parent =
-            if dice.chance(50) { i - 1 - dice.below(i.min(50)) } else { dice.below(i.min(20)) };
+        let parent = if dice.chance(50) {
+            i - 1 - dice.below(i.min(50))
+        } else {
+            dice.below(i.min(20))
+        };
         let _ = writeln!(text, "inherit: {}", policy_name(parent));
     }
     let all: Vec<String> = (0..GUARDRAILS).map(guardrail).collect();

@@ -1,7 +1,7 @@
 //! What must hold for any input: the bodies of the fuzz targets.
 //!
-//! The project's own tests run the same bodies over the corpus and some mutations of it, so that a promise
-//! which is broken shows without a fuzzer too.
+//! The project's own tests run the same bodies over the corpus and some mutations of it, so that a
+//! promise which is broken shows without a fuzzer too.
 
 use std::sync::Arc;
 
@@ -19,10 +19,12 @@ pub fn document(data: &[u8]) {
     judge(&[("policies/fuzz.yaml", data)]);
 }
 
-/// Several files of a set, settings and catalog among them: each begins with a line `== PATH`, as in
-/// what `cat` of a repository might show. They become a set that answers, or errors.
+/// Several files of a set, settings and catalog among them: each begins with a line `== PATH`, as
+/// in what `cat` of a repository might show. They become a set that answers, or errors.
 pub fn tree(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let parts = text.split("== ").filter_map(|part| part.split_once('\n'));
     let mut files: Vec<(&str, &[u8])> = Vec::new();
     for (path, text) in parts.take(16) {
@@ -50,7 +52,10 @@ fn judge(files: &[(&str, &[u8])]) {
         "a set without errors, or errors: {:?}",
         checked.findings
     );
-    assert!(checked.findings.is_sorted_by_key(Finding::sort_key), "findings out of order");
+    assert!(
+        checked.findings.is_sorted_by_key(Finding::sort_key),
+        "findings out of order"
+    );
     for finding in &checked.findings {
         let places = std::iter::once(&finding.location)
             .chain(finding.related.iter().map(|related| &related.location));
@@ -67,10 +72,22 @@ fn judge(files: &[(&str, &[u8])]) {
 
 /// A place lies in its file, on borders of characters, and its line is there.
 fn stands(place: &Location, sources: &[SourceFile]) {
-    let Some(source) = sources.iter().find(|source| source.path() == &place.file) else { return };
-    let (text, span) = (source.text(), place.span.start as usize..place.span.end as usize);
-    assert!(text.get(span).is_some(), "{place:?} is outside of a text of {} bytes", text.len());
-    assert!(place.line >= 1 && place.column >= 1, "{place:?} counts from 1");
+    let Some(source) = sources.iter().find(|source| source.path() == &place.file) else {
+        return;
+    };
+    let (text, span) = (
+        source.text(),
+        place.span.start as usize..place.span.end as usize,
+    );
+    assert!(
+        text.get(span).is_some(),
+        "{place:?} is outside of a text of {} bytes",
+        text.len()
+    );
+    assert!(
+        place.line >= 1 && place.column >= 1,
+        "{place:?} counts from 1"
+    );
     assert!(
         (place.line, place.column) <= (place.end_line, place.end_column),
         "{place:?} ends before it begins"
@@ -89,8 +106,13 @@ fn render(checked: &Checked) {
         output::render(&report, format, Style::default(), &mut text)
             .expect("a vector takes everything");
         let text = String::from_utf8(text).expect("output is text");
-        let raw = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
-        assert_eq!(raw, None, "a control character of the input reaches the output as {format}");
+        let raw = text
+            .chars()
+            .find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        assert_eq!(
+            raw, None,
+            "a control character of the input reaches the output as {format}"
+        );
     }
 }
 
@@ -105,27 +127,43 @@ fn answer(set: PolicySet) {
         context
     };
     let mut contexts = vec![Context::default()];
-    contexts.extend(set.attachments.iter().take(8).map(|attachment| request_of(attachment)));
+    contexts.extend(
+        set.attachments
+            .iter()
+            .take(8)
+            .map(|attachment| request_of(attachment)),
+    );
     let engine = Engine::new(Arc::new(set));
     for context in contexts {
-        let request = Request { context, policies: Vec::new() };
+        let request = Request {
+            context,
+            policies: Vec::new(),
+        };
         let (indexed, scanned) = (engine.resolve(&request), engine.resolve_by_scan(&request));
         assert_eq!(
             format!("{:?}", indexed.policies),
             format!("{:?}", scanned.policies),
             "index and scan differ"
         );
-        assert_eq!(indexed.guardrails, scanned.guardrails, "index and scan differ");
+        assert_eq!(
+            indexed.guardrails, scanned.guardrails,
+            "index and scan differ"
+        );
         explain_request(&engine, &request);
     }
 }
 
 /// A condition's text: it is refused at a place within it, or it matches at least itself.
 pub fn condition(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     match ModelPattern::parse(text) {
         Ok(pattern) => {
-            assert!(pattern.matches(text), "`{text}` does not hold for the model of that name");
+            assert!(
+                pattern.matches(text),
+                "`{text}` does not hold for the model of that name"
+            );
             for model in [
                 "",
                 "gpt-4o",
@@ -150,7 +188,9 @@ pub fn condition(data: &[u8]) {
 
 /// A LiteLLM config: it is refused, or it becomes files that stay inside and are a sound set.
 pub fn import(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let imported = import_config("config.yaml", text.to_owned());
     for finding in &imported.findings {
         stands(&finding.location, &imported.sources);
@@ -163,9 +203,17 @@ pub fn import(data: &[u8]) {
         let inside =
             !path.starts_with('/') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         assert!(inside, "`{path}` leads out of the folder");
-        loaded.append_loaded(load_file(path.as_str(), text.clone().into_bytes(), &Limits::DEFAULT));
+        loaded.append_loaded(load_file(
+            path.as_str(),
+            text.clone().into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     let checked = check_documents(loaded, &Levels::default());
     let error = checked.findings.iter().find(|finding| finding.is_error());
-    assert_eq!(error.map(ToString::to_string), None, "what was written is at fault");
+    assert_eq!(
+        error.map(ToString::to_string),
+        None,
+        "what was written is at fault"
+    );
 }

@@ -32,7 +32,8 @@ pub(super) enum Color {
 /// How times are told.
 #[derive(Debug, Args)]
 pub(super) struct TimeArgs {
-    /// Tell times as they are (RFC 3339) on a terminal too, where `3 hours ago` is told; elsewhere they always are
+    /// Tell times as they are (RFC 3339) on a terminal too, where `3 hours ago` is told; elsewhere
+    /// they always are
     #[arg(long)]
     absolute: bool,
 }
@@ -41,7 +42,10 @@ impl TimeArgs {
     /// The style, which tells times so.
     pub(super) fn dress(&self, style: Style) -> Style {
         let is_near = style.columns.is_some() && !self.absolute;
-        Style { now: is_near.then(Timestamp::now), ..style }
+        Style {
+            now: is_near.then(Timestamp::now),
+            ..style
+        }
     }
 }
 
@@ -81,8 +85,8 @@ struct PlaceArgs {
     #[arg(long)]
     staged: bool,
 
-    /// Read a commit from git's object store: a branch, tag, hash, or anything git understands; or what was in
-    /// production at a time: RFC 3339, a date, or 24h (ago)
+    /// Read a commit from git's object store: a branch, tag, hash, or anything git understands; or
+    /// what was in production at a time: RFC 3339, a date, or 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 }
@@ -106,8 +110,8 @@ impl SourceArgs {
 /// The instant that a verb answers for.
 #[derive(Debug, Args)]
 pub(super) struct NowArgs {
-    /// Answer as of this time: RFC 3339, a date (its first moment in UTC), or so long ago, such as 24h or 7d;
-    /// default: the clock
+    /// Answer as of this time: RFC 3339, a date (its first moment in UTC), or so long ago, such as
+    /// 24h or 7d; default: the clock
     #[arg(long, value_name = "TIME", value_parser = read_time)]
     now: Option<Timestamp>,
 }
@@ -145,7 +149,8 @@ pub(super) struct AskedSetArgs {
     #[command(flatten)]
     env: EnvArgs,
 
-    /// Ask the set of a revision, or what was in the environment at a time: RFC 3339, a date, or 24h (ago)
+    /// Ask the set of a revision, or what was in the environment at a time: RFC 3339, a date, or
+    /// 24h (ago)
     #[arg(long, value_name = "REV", add = completion::revisions())]
     at: Option<String>,
 
@@ -187,7 +192,11 @@ impl AskedSetArgs {
     /// Where nothing was promoted to the environment, or not at that time.
     pub(super) fn source(&self, workspace: &Workspace) -> anyhow::Result<Source> {
         if self.worktree || self.staged {
-            return Ok(if self.staged { Source::Staged } else { Source::Worktree });
+            return Ok(if self.staged {
+                Source::Staged
+            } else {
+                Source::Worktree
+            });
         }
         workspace.source_in(&self.env.environment, self.at.as_deref())
     }
@@ -274,7 +283,9 @@ impl FileArgs {
         shell: &Shell,
         workspace: &Workspace,
     ) -> anyhow::Result<ChosenFiles> {
-        Ok(ChosenFiles(workspace.paths_from_root(&shell.dir, &self.files)?))
+        Ok(ChosenFiles(
+            workspace.paths_from_root(&shell.dir, &self.files)?,
+        ))
     }
 }
 
@@ -313,23 +324,30 @@ pub(super) struct LevelArgs {
 }
 
 fn parse_level(text: &str) -> Result<(String, Level), String> {
-    let (rule, level) =
-        text.split_once('=').ok_or("write it as RULE=LEVEL, such as unused-policy=off")?;
+    let (rule, level) = text
+        .split_once('=')
+        .ok_or("write it as RULE=LEVEL, such as unused-policy=off")?;
     let level = match level {
         "off" => Level::Off,
         "warn" => Level::Warn,
         "error" => Level::Error,
-        other => return Err(format!("`{other}` is no level: it is one of off, warn, error")),
+        other => {
+            return Err(format!(
+                "`{other}` is no level: it is one of off, warn, error"
+            ));
+        }
     };
     let mut levels = Levels::default();
     let rules = rules::all_rules();
-    levels.set_level(&rules, rule, level).map_err(|bad| match bad {
-        BadLevel::Unknown => match did_you_mean(rule, rules.iter().map(|rule| rule.name)) {
-            Some(near) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
-            None => format!("there is no rule `{rule}`"),
-        },
-        BadLevel::Fixed(name) => format!("`{name}` is an error, and errors cannot be lowered"),
-    })?;
+    levels
+        .set_level(&rules, rule, level)
+        .map_err(|bad| match bad {
+            BadLevel::Unknown => match did_you_mean(rule, rules.iter().map(|rule| rule.name)) {
+                Some(near) => format!("there is no rule `{rule}`; did you mean `{near}`?"),
+                None => format!("there is no rule `{rule}`"),
+            },
+            BadLevel::Fixed(name) => format!("`{name}` is an error, and errors cannot be lowered"),
+        })?;
     Ok((rule.to_owned(), level))
 }
 
@@ -371,7 +389,11 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
             signed.try_into().map_err(|_| bad())?
         }
     };
-    if duration.is_zero() { Err(bad()) } else { Ok(duration) }
+    if duration.is_zero() {
+        Err(bad())
+    } else {
+        Ok(duration)
+    }
 }
 
 impl BudgetArgs {
@@ -390,15 +412,19 @@ pub(super) struct DetailArgs {
 
 impl DetailArgs {
     pub(super) fn detail(&self) -> Detail {
-        if self.all { Detail::ALL } else { Detail::READABLE }
+        if self.all {
+            Detail::ALL
+        } else {
+            Detail::READABLE
+        }
     }
 }
 
 /// Which rows of logs are looked at.
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// Look only at rows from this time on: RFC 3339, a date (its first moment in UTC), or so long ago, such as 24h
-    /// or 7d
+    /// Look only at rows from this time on: RFC 3339, a date (its first moment in UTC), or so long
+    /// ago, such as 24h or 7d
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<Timestamp>,
 
@@ -420,13 +446,21 @@ impl LogArgs {
         if logs.iter().filter(|log| *log == "-").count() > 1 {
             anyhow::bail!("standard input can be read once: `-` is given twice");
         }
-        Ok(LogSelection { logs, one_of: self.sample, since: self.since, set: self.set.clone() })
+        Ok(LogSelection {
+            logs,
+            one_of: self.sample,
+            since: self.since,
+            set: self.set.clone(),
+        })
     }
 }
 
 /// A time; a bare number means so many seconds ago.
 fn parse_since(text: &str) -> Result<Timestamp, String> {
-    let seconds = text.parse::<f64>().ok().and_then(|_| parse_duration(text).ok());
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .and_then(|_| parse_duration(text).ok());
     let time = seconds.and_then(|ago| Timestamp::now().checked_sub(ago).ok());
     time.map_or_else(|| read_time(text), Ok)
 }

@@ -1,4 +1,5 @@
-//! Asking daemons from the command line: their addresses, TLS, tokens, and one request at a time by HTTP/1.0.
+//! Asking daemons from the command line: their addresses, TLS, tokens, and one request at a time by
+//! HTTP/1.0.
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -43,14 +44,26 @@ impl DaemonArgs {
                 std::env::var(name).with_context(|| format!("the variable `{name}` is not set"))?,
             ),
         };
-        let addresses: Vec<Address<'_>> =
-            self.daemons.iter().map(|daemon| Address::parse(daemon)).collect::<Result<_>>()?;
+        let addresses: Vec<Address<'_>> = self
+            .daemons
+            .iter()
+            .map(|daemon| Address::parse(daemon))
+            .collect::<Result<_>>()?;
         let tls = match addresses.iter().any(Address::is_tls) {
             true => Some(trusted_authorities(self.ca.as_deref())?),
             false => None,
         };
-        let daemons = self.daemons.iter().map(String::as_str).zip(addresses).collect();
-        Ok(Asker { daemons, token, tls })
+        let daemons = self
+            .daemons
+            .iter()
+            .map(String::as_str)
+            .zip(addresses)
+            .collect();
+        Ok(Asker {
+            daemons,
+            token,
+            tls,
+        })
     }
 }
 
@@ -64,7 +77,9 @@ pub(in crate::cli) fn trusted_authorities(file: Option<&Path>) -> Result<TlsClie
     };
     let named = || format!("`{}`", path.display());
     let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
-    TlsClient::trusting(&pem).map_err(anyhow::Error::msg).with_context(named)
+    TlsClient::trusting(&pem)
+        .map_err(anyhow::Error::msg)
+        .with_context(named)
 }
 
 /// Where a daemon listens.
@@ -121,9 +136,14 @@ pub(in crate::cli) struct Answer {
 
 impl Answer {
     fn parse(text: &str) -> Result<Self> {
-        let (head, body) = text.split_once("\r\n\r\n").context("it does not speak HTTP")?;
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .context("it does not speak HTTP")?;
         let status = head.split(' ').nth(1).unwrap_or("").to_owned();
-        Ok(Self { status, body: body.to_owned() })
+        Ok(Self {
+            status,
+            body: body.to_owned(),
+        })
     }
 
     /// Its body, where it is an answer to what was asked.
@@ -140,7 +160,9 @@ impl Answer {
     /// What a problem document says is wrong, else the status.
     pub(in crate::cli) fn title(&self, verb: &str) -> String {
         let problem: Option<Value> = serde_json::from_str(&self.body).ok();
-        let said = problem.as_ref().and_then(|it| it.get("detail").or_else(|| it.get("title")));
+        let said = problem
+            .as_ref()
+            .and_then(|it| it.get("detail").or_else(|| it.get("title")));
         match said.and_then(Value::as_str) {
             Some(said) => format!("{verb}: {said}"),
             None => format!("answers with status {}", self.status),
@@ -155,7 +177,9 @@ impl<'a> Asker<'a> {
         method: &'s str,
         path: &'s str,
     ) -> impl Iterator<Item = (&'a str, Result<Answer>)> + use<'a, 's> {
-        self.daemons.iter().map(move |(daemon, address)| (*daemon, self.ask(address, method, path)))
+        self.daemons
+            .iter()
+            .map(move |(daemon, address)| (*daemon, self.ask(address, method, path)))
     }
 
     fn ask(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
@@ -168,16 +192,26 @@ impl<'a> Asker<'a> {
                 read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
             Address::Https(host) => {
-                let tls = self.tls.as_ref().context("there is no authority to trust")?;
+                let tls = self
+                    .tls
+                    .as_ref()
+                    .context("there is no authority to trust")?;
                 let stream = connect(host, 443, &deadline)?;
-                let stream = tls.open(stream, host_name(host)).map_err(anyhow::Error::msg)?;
+                let stream = tls
+                    .open(stream, host_name(host))
+                    .map_err(anyhow::Error::msg)?;
                 read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
             Address::Unix(socket) => {
                 let stream = UnixStream::connect(socket)?;
                 stream.set_read_timeout(Some(ANSWER))?;
                 stream.set_write_timeout(Some(ANSWER))?;
-                read_answer(stream, request("localhost").as_bytes(), MAX_ANSWER, &deadline)
+                read_answer(
+                    stream,
+                    request("localhost").as_bytes(),
+                    MAX_ANSWER,
+                    &deadline,
+                )
             }
         };
         let text = String::from_utf8(answer.map_err(anyhow::Error::msg)?);
@@ -187,8 +221,9 @@ impl<'a> Asker<'a> {
 
 /// The text of a request.
 fn write_request(host: &str, method: &str, path: &str, token: Option<&str>) -> String {
-    let bearer =
-        token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let bearer = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
     format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{bearer}\r\n")
 }
 
@@ -199,9 +234,22 @@ mod tests {
     #[test]
     fn an_address_is_a_scheme_and_a_host() {
         assert_eq!(Address::parse("http://a:1/").unwrap(), Address::Http("a:1"));
-        assert_eq!(Address::parse("https://[::1]:8731").unwrap(), Address::Https("[::1]:8731"));
-        assert_eq!(Address::parse("unix:/run/x").unwrap(), Address::Unix("/run/x"));
-        for bad in ["a:1", "http://", "https://a/b", "http://u@a", "http://a\r\nX: y", "ftp://a"] {
+        assert_eq!(
+            Address::parse("https://[::1]:8731").unwrap(),
+            Address::Https("[::1]:8731")
+        );
+        assert_eq!(
+            Address::parse("unix:/run/x").unwrap(),
+            Address::Unix("/run/x")
+        );
+        for bad in [
+            "a:1",
+            "http://",
+            "https://a/b",
+            "http://u@a",
+            "http://a\r\nX: y",
+            "ftp://a",
+        ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

@@ -90,7 +90,10 @@ impl Parsed {
     /// Where they are wrong, and where they ask for the help or the version.
     pub(super) fn from_process() -> Result<Self, clap::Error> {
         let matches = command().try_get_matches().map_err(suggest_by_meaning)?;
-        Ok(Self { json: asks_for_json(&matches), cli: Cli::from_arg_matches(&matches)? })
+        Ok(Self {
+            json: asks_for_json(&matches),
+            cli: Cli::from_arg_matches(&matches)?,
+        })
     }
 
     /// When to use colour.
@@ -158,10 +161,23 @@ pub(super) fn command() -> clap::Command {
 
 /// The verbs by what a person is about to do.
 const GROUPS: [(&str, &[&str]); 6] = [
-    ("Write and check", &["init", "validate", "test", "prove", "list", "show", "import", "export"]),
+    (
+        "Write and check",
+        &[
+            "init", "validate", "test", "prove", "list", "show", "import", "export",
+        ],
+    ),
     ("Ask", &["resolve", "why", "blame", "matrix"]),
-    ("Compare", &["diff", "impact", "replay", "review", "versions", "compare", "draft"]),
-    ("Put into force", &["promote", "rollback", "hold", "release", "status", "log"]),
+    (
+        "Compare",
+        &[
+            "diff", "impact", "replay", "review", "versions", "compare", "draft",
+        ],
+    ),
+    (
+        "Put into force",
+        &["promote", "rollback", "hold", "release", "status", "log"],
+    ),
     ("Serve and guard", &["serve", "wait", "fleet", "hook"]),
     ("Look up", &["explain", "schema", "completions", "man"]),
 ];
@@ -174,18 +190,32 @@ fn related_verbs(verb: &str) -> Vec<&'static str> {
 
 /// The verbs under the headings of their groups, each with its line of help.
 fn list_verbs(command: &clap::Command) -> String {
-    let width = command.get_subcommands().map(|verb| verb.get_name().len()).max().unwrap_or(0);
+    let width = command
+        .get_subcommands()
+        .map(|verb| verb.get_name().len())
+        .max()
+        .unwrap_or(0);
     let line = |verb: &clap::Command| {
-        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        let about = verb
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         format!("  {:width$}  {about}\n", verb.get_name())
     };
     let mut text = String::new();
     for (heading, names) in GROUPS {
-        let verbs = names.iter().filter_map(|name| command.find_subcommand(name));
-        text.push_str(&format!("{heading}:\n{}", verbs.map(line).collect::<String>()));
+        let verbs = names
+            .iter()
+            .filter_map(|name| command.find_subcommand(name));
+        text.push_str(&format!(
+            "{heading}:\n{}",
+            verbs.map(line).collect::<String>()
+        ));
     }
     let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
-    let others = command.get_subcommands().filter(|verb| !grouped(verb.get_name()));
+    let others = command
+        .get_subcommands()
+        .filter(|verb| !grouped(verb.get_name()));
     let others: String = others.map(line).collect();
     if !others.is_empty() {
         text.push_str(&format!("Others:\n{others}"));
@@ -230,7 +260,8 @@ const MEANT: [(&str, &str); 33] = [
     ("doc", "explain"),
 ];
 
-/// Names the verb that does what another program's verb does, where no verb of ours is spelled alike.
+/// Names the verb that does what another program's verb does, where no verb of ours is spelled
+/// alike.
 fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -274,7 +305,10 @@ mod tests {
         let command = Cli::command();
         for verb in command.get_subcommands() {
             let name = verb.get_name();
-            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&name)).count();
+            let groups = GROUPS
+                .iter()
+                .filter(|(_, names)| names.contains(&name))
+                .count();
             assert_eq!(groups, 1, "{name}");
         }
         for (word, verb) in MEANT {

@@ -1,8 +1,9 @@
-//! What a shell offers while a command is typed: names of the policies at hand, environments, promotions, rules.
+//! What a shell offers while a command is typed: names of the policies at hand, environments,
+//! promotions, rules.
 //!
-//! The shell runs this program for every word (see `completions`), in the folder that `-C` names on the line.
-//! Whatever cannot be read offers nothing: no message may come between a person and the prompt. Must not know any
-//! verb.
+//! The shell runs this program for every word (see `completions`), in the folder that `-C` names on
+//! the line. Whatever cannot be read offers nothing: no message may come between a person and the
+//! prompt. Must not know any verb.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -27,14 +28,24 @@ const ENVIRONMENT: [&str; 2] = ["--env", "--environment"];
 
 /// Answers a shell that asks, and ends the process; returns where a verb is to run.
 pub(super) fn answer(command: fn() -> clap::Command) {
-    CompleteEnv::with_factory(command).var(VARIABLE).completer(PROGRAM).complete();
+    CompleteEnv::with_factory(command)
+        .var(VARIABLE)
+        .completer(PROGRAM)
+        .complete();
 }
 
 /// The policies of the set.
 pub(super) fn policies() -> ArgValueCandidates {
     offer(|| {
         let engine = set_at_hand()?;
-        Some(engine.set().policies.iter().map(|policy| policy.name.to_string()).collect())
+        Some(
+            engine
+                .set()
+                .policies
+                .iter()
+                .map(|policy| policy.name.to_string())
+                .collect(),
+        )
     })
 }
 
@@ -55,7 +66,13 @@ pub(super) fn values(dimension: Dimension) -> ArgValueCandidates {
     offer(move || {
         let engine = set_at_hand()?;
         let listed = engine.set().catalog.values[dimension].as_ref()?;
-        Some(listed.iter().filter(|it| !it.ends_with('*')).map(|it| it.to_string()).collect())
+        Some(
+            listed
+                .iter()
+                .filter(|it| !it.ends_with('*'))
+                .map(|it| it.to_string())
+                .collect(),
+        )
     })
 }
 
@@ -73,7 +90,12 @@ pub(super) fn promotions() -> ArgValueCandidates {
         let workspace = workspace()?;
         let environment = value_of(&ENVIRONMENT).unwrap_or_else(|| PRODUCTION.to_owned());
         let numbers = newest_promotions(&workspace, &environment)?;
-        Some(numbers.into_iter().map(|(number, about)| (number.to_string(), about)).collect())
+        Some(
+            numbers
+                .into_iter()
+                .map(|(number, about)| (number.to_string(), about))
+                .collect(),
+        )
     };
     offer_with_help(named)
 }
@@ -96,8 +118,13 @@ pub(super) fn revisions() -> ArgValueCandidates {
 pub(super) fn rules() -> ArgValueCandidates {
     offer_with_help(|| {
         let rules = ops::all_rules();
-        let both = rules.iter().flat_map(|rule| [rule.name, rule.code].map(|word| (word, rule)));
-        Some(both.map(|(word, rule)| (word.to_owned(), rule.summary.to_owned())).collect())
+        let both = rules
+            .iter()
+            .flat_map(|rule| [rule.name, rule.code].map(|word| (word, rule)));
+        Some(
+            both.map(|(word, rule)| (word.to_owned(), rule.summary.to_owned()))
+                .collect(),
+        )
     })
 }
 
@@ -106,12 +133,23 @@ pub(super) fn levels() -> ArgValueCandidates {
     offer_with_help(|| {
         let rules = ops::all_rules().into_iter();
         let rules = rules.filter(|rule| rule.severity == Severity::Warning);
-        Some(rules.map(|rule| (format!("{}=", rule.name), rule.summary.to_owned())).collect())
+        Some(
+            rules
+                .map(|rule| (format!("{}=", rule.name), rule.summary.to_owned()))
+                .collect(),
+        )
     })
 }
 
 fn offer(find: impl Fn() -> Option<Vec<String>> + Send + Sync + 'static) -> ArgValueCandidates {
-    let named = move || Some(find()?.into_iter().map(|name| (name, String::new())).collect());
+    let named = move || {
+        Some(
+            find()?
+                .into_iter()
+                .map(|name| (name, String::new()))
+                .collect(),
+        )
+    };
     offer_with_help(named)
 }
 
@@ -122,7 +160,9 @@ fn offer_with_help(
     ArgValueCandidates::new(move || {
         let found = find().unwrap_or_default();
         // A name with a control character is none that a shell could show.
-        let found = found.into_iter().filter(|(name, _)| !name.contains(char::is_control));
+        let found = found
+            .into_iter()
+            .filter(|(name, _)| !name.contains(char::is_control));
         let candidate = |(name, about): (String, String)| {
             let about = about.replace(char::is_control, " ");
             let about = (!about.is_empty()).then(|| about.into());
@@ -136,7 +176,9 @@ fn offer_with_help(
 fn set_at_hand() -> Option<Arc<Engine>> {
     let (workspace, mut sets) = (workspace()?, TrackedSet::default());
     let mut read = |source: Source| {
-        let judged = workspace.judge(&source, Rules::OfThen, &mut sets, &NoProgress).ok()?;
+        let judged = workspace
+            .judge(&source, Rules::OfThen, &mut sets, &NoProgress)
+            .ok()?;
         judged.0.sound()
     };
     read(Source::Worktree).or_else(|| read(Source::At(PRODUCTION.to_owned())))
@@ -144,14 +186,26 @@ fn set_at_hand() -> Option<Arc<Engine>> {
 
 fn newest_promotions(workspace: &Workspace, environment: &str) -> Option<Vec<(u64, String)>> {
     let ledger = workspace.ledger_now(environment, None).ok()?;
-    // What others moved lies between promotions: as many entries as hold enough of these are described.
-    let last = ledger.promotions.get(PROMOTIONS - 1).map(|promotion| promotion.commit.id);
+    // What others moved lies between promotions: as many entries as hold enough of these are
+    // described.
+    let last = ledger
+        .promotions
+        .get(PROMOTIONS - 1)
+        .map(|promotion| promotion.commit.id);
     let end = last.and_then(|last| ledger.entries().position(|entry| entry.commit() == last));
     let entries = end.map_or(usize::MAX, |end| end + 1);
-    let page = workspace.log_page(environment, &ledger, None, entries).ok()??;
+    let page = workspace
+        .log_page(environment, &ledger, None, entries)
+        .ok()??;
     let about = |entry: &ops::LogEntry| {
         let reason = entry.reason.as_ref().map(|reason| format!(": {reason}"));
-        format!("{} {} by {}{}", entry.kind, entry.time, entry.author, reason.unwrap_or_default())
+        format!(
+            "{} {} by {}{}",
+            entry.kind,
+            entry.time,
+            entry.author,
+            reason.unwrap_or_default()
+        )
     };
     let promotions = page.log.promotions.iter();
     let numbered = promotions.filter_map(|entry| Some((entry.number?, about(entry))));
@@ -161,11 +215,15 @@ fn newest_promotions(workspace: &Workspace, environment: &str) -> Option<Vec<(u6
 /// The names of branches and tags, without words about them.
 fn branches_and_tags(workspace: &Workspace) -> Option<Vec<(String, String)>> {
     let repo = workspace.repo().ok()?;
-    let names = ["refs/heads/", "refs/tags/"].into_iter().flat_map(|folder| {
-        let refs = repo.refs_below(folder).unwrap_or_default();
-        let short = move |name: &str| Some((name.strip_prefix(folder)?.to_owned(), String::new()));
-        refs.into_iter().filter_map(move |(name, _)| short(name.as_str()))
-    });
+    let names = ["refs/heads/", "refs/tags/"]
+        .into_iter()
+        .flat_map(|folder| {
+            let refs = repo.refs_below(folder).unwrap_or_default();
+            let short =
+                move |name: &str| Some((name.strip_prefix(folder)?.to_owned(), String::new()));
+            refs.into_iter()
+                .filter_map(move |(name, _)| short(name.as_str()))
+        });
     Some(names.collect())
 }
 
@@ -180,7 +238,9 @@ fn folder() -> PathBuf {
 
 /// The value that the line gives to one of some options.
 fn value_of(options: &[&str]) -> Option<String> {
-    let line: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").collect();
+    let line: Vec<OsString> = std::env::args_os()
+        .skip_while(|word| word != "--")
+        .collect();
     let words: Vec<&str> = line.iter().filter_map(|word| word.to_str()).collect();
     let given = words.windows(2).find_map(|pair| match pair {
         [option, value] if options.contains(option) => Some((*value).to_owned()),

@@ -97,7 +97,9 @@ impl ErrorKind {
 }
 
 fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    cause
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Prints an error with its causes and gives its exit code. With `json`, the error goes to stdout
@@ -122,7 +124,11 @@ pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
         if let (Some(faulty), Some(fields)) =
             (find_cause::<FaultySet>(error), object.pointer_mut("/error"))
         {
-            let errors = faulty.0.findings.iter().filter(|finding| finding.is_error());
+            let errors = faulty
+                .0
+                .findings
+                .iter()
+                .filter(|finding| finding.is_error());
             fields["findings"] = errors.map(output::finding_json).collect();
         }
         // The exit code and stderr say it too, should stdout be closed.
@@ -135,7 +141,11 @@ pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
 pub(super) fn print_usage_error(error: &clap::Error) {
     let text = error.to_string();
     let mut paragraphs = text.trim().split("\n\n");
-    let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let message = paragraphs
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
     let help = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
     let object = json!({ "version": 1, "error": { "message": message, "help": help } });
     // The exit code and stderr say it too, should stdout be closed.
@@ -165,12 +175,24 @@ fn join_chain(error: &anyhow::Error) -> String {
 
 /// The errors among the findings of a set, on stderr.
 pub(super) fn print_findings(checked: &Checked, color: Color) {
-    let errors: Vec<Finding> =
-        checked.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
-    let report = Report { findings: &errors, ..report_of(checked) };
+    let errors: Vec<Finding> = checked
+        .findings
+        .iter()
+        .filter(|finding| finding.is_error())
+        .cloned()
+        .collect();
+    let report = Report {
+        findings: &errors,
+        ..report_of(checked)
+    };
     let mut text = Vec::new();
     // Writing to memory does not fail.
-    let _ = output::render(&report, Format::Human, print::choose_error_style(color), &mut text);
+    let _ = output::render(
+        &report,
+        Format::Human,
+        print::choose_error_style(color),
+        &mut text,
+    );
     print::write_report(String::from_utf8_lossy(&text).trim_end());
 }
 
@@ -193,8 +215,14 @@ mod tests {
         let kind = |error: anyhow::Error| ErrorKind::of(&error.context("while doing this"));
         assert_eq!(kind(anyhow!("x")), ErrorKind::Trouble);
         assert_eq!(kind(Lost("x".to_owned()).into()), ErrorKind::LostRace);
-        assert_eq!(kind(Refused("x".to_owned()).into()), ErrorKind::PoliciesAtFault);
-        assert_eq!(kind(FaultBesideResults("x".to_owned()).into()), ErrorKind::PoliciesAtFault);
+        assert_eq!(
+            kind(Refused("x".to_owned()).into()),
+            ErrorKind::PoliciesAtFault
+        );
+        assert_eq!(
+            kind(FaultBesideResults("x".to_owned()).into()),
+            ErrorKind::PoliciesAtFault
+        );
         let gone = Err::<(), _>(io::Error::from(io::ErrorKind::BrokenPipe)).context("x");
         assert_eq!(kind(gone.unwrap_err()), ErrorKind::ReaderGone);
     }

@@ -13,8 +13,8 @@ use super::asker::{Answer, Asker};
 pub(in crate::cli) struct FleetClient {
     /// Its id.
     pub id: String,
-    /// Whose it is: the same id of another owner is another client. A daemon that asks for no tokens, or of a release
-    /// before, tells none.
+    /// Whose it is: the same id of another owner is another client. A daemon that asks for no
+    /// tokens, or of a release before, tells none.
     #[serde(default)]
     pub owner: Option<String>,
     /// The set that it follows.
@@ -77,8 +77,15 @@ impl FleetClient {
     /// What it enforces, in words.
     pub(in crate::cli) fn describe(&self) -> String {
         let commit = self.commit.as_deref().unwrap_or("nothing");
-        let instant = self.instant.map(|instant| format!(" as of {instant}")).unwrap_or_default();
-        let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let instant = self
+            .instant
+            .map(|instant| format!(" as of {instant}"))
+            .unwrap_or_default();
+        let reason = self
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
         format!(
             "client {} enforces {commit}{instant} ({}, seen {}){reason}",
             self.label(),
@@ -96,27 +103,38 @@ impl Fleet {
             match answer.and_then(|answer| read_listing(&answer)) {
                 Ok(mut clients) => {
                     clients.retain(|client| set.is_none() || client.set.as_deref() == set);
-                    FleetDaemon { url, error: None, clients }
+                    FleetDaemon {
+                        url,
+                        error: None,
+                        clients,
+                    }
                 }
-                Err(error) => {
-                    FleetDaemon { url, error: Some(format!("{error:#}")), clients: Vec::new() }
-                }
+                Err(error) => FleetDaemon {
+                    url,
+                    error: Some(format!("{error:#}")),
+                    clients: Vec::new(),
+                },
             }
         });
-        Self { daemons: daemons.collect() }
+        Self {
+            daemons: daemons.collect(),
+        }
     }
 
     /// The daemons that could not be asked, and why.
     pub(in crate::cli) fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
         let failed = |daemon: &&FleetDaemon| daemon.error.is_some();
-        self.daemons
-            .iter()
-            .filter(failed)
-            .map(|daemon| (daemon.url.as_str(), daemon.error.as_deref().unwrap_or_default()))
+        self.daemons.iter().filter(failed).map(|daemon| {
+            (
+                daemon.url.as_str(),
+                daemon.error.as_deref().unwrap_or_default(),
+            )
+        })
     }
 
-    /// Every client once, by id and owner: behind a load balancer one reports to several daemons with one token, and
-    /// what it said last counts. The same id with another token is another client.
+    /// Every client once, by id and owner: behind a load balancer one reports to several daemons
+    /// with one token, and what it said last counts. The same id with another token is another
+    /// client.
     pub(in crate::cli) fn clients(&self) -> Vec<&FleetClient> {
         let mut clients: BTreeMap<_, &FleetClient> = BTreeMap::new();
         for client in self.daemons.iter().flat_map(|daemon| &daemon.clients) {
@@ -152,13 +170,21 @@ mod tests {
             guardrails: Vec::new(),
             seen_at: seen_at.parse().unwrap(),
         };
-        let daemon = |clients| FleetDaemon { url: String::new(), error: None, clients };
-        let (old, new) =
-            (client("c1", "2026-11-28T06:00:00Z"), client("c2", "2026-11-28T06:00:30Z"));
+        let daemon = |clients| FleetDaemon {
+            url: String::new(),
+            error: None,
+            clients,
+        };
+        let (old, new) = (
+            client("c1", "2026-11-28T06:00:00Z"),
+            client("c2", "2026-11-28T06:00:30Z"),
+        );
         for clients in [[&old, &new], [&new, &old]] {
             let daemons = clients.map(|client| daemon(vec![client.clone()])).into();
             let fleet = Fleet { daemons };
-            let [one] = fleet.clients()[..] else { panic!("{fleet:?}") };
+            let [one] = fleet.clients()[..] else {
+                panic!("{fleet:?}")
+            };
             assert_eq!(one.commit.as_deref(), Some("c2"));
         }
     }

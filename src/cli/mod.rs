@@ -42,7 +42,9 @@ pub fn main() -> Exit {
         }
     };
     let (color, json) = (parsed.color(), parsed.json);
-    parsed.run().unwrap_or_else(|error| exit::report(&error, color, json))
+    parsed
+        .run()
+        .unwrap_or_else(|error| exit::report(&error, color, json))
 }
 
 /// The command as clap sees it: for tests of the help texts.

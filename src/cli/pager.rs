@@ -1,7 +1,7 @@
 //! Long answers on a terminal go through the pager that git would use. Must not know any verb.
 //!
-//! The pager decides nothing: the exit code stays the verb's, a pager that cannot be started leaves the text on
-//! the terminal, and one that ends early has seen enough.
+//! The pager decides nothing: the exit code stays the verb's, a pager that cannot be started leaves
+//! the text on the terminal, and one that ends early has seen enough.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -15,12 +15,15 @@ use terminal_size::{Height, terminal_size_of};
 /// What a shell says of a program that it cannot start.
 const NO_PROGRAM: [i32; 2] = [126, 127];
 
-/// Shows a text; false where it is still to be written: it is short, this is no terminal, or there is no pager.
+/// Shows a text; false where it is still to be written: it is short, this is no terminal, or there
+/// is no pager.
 pub(super) fn show(text: &str) -> bool {
     if !io::stdout().is_terminal() || is_short(text) {
         return false;
     }
-    let Some(pager) = choose_pager() else { return false };
+    let Some(pager) = choose_pager() else {
+        return false;
+    };
     page(text, &pager).unwrap_or(false)
 }
 
@@ -30,21 +33,30 @@ fn is_short(text: &str) -> bool {
     text.lines().count() < rows.max(1)
 }
 
-/// The pager: `REFGUARD_PAGER`, else what git says (GIT_PAGER, core.pager, PAGER, less), else `PAGER`, else less.
-/// `None`: none is wanted.
+/// The pager: `REFGUARD_PAGER`, else what git says (GIT_PAGER, core.pager, PAGER, less), else
+/// `PAGER`, else less. `None`: none is wanted.
 fn choose_pager() -> Option<OsString> {
     let own = std::env::var_os("REFGUARD_PAGER");
-    let named = own.or_else(pager_of_git).or_else(|| std::env::var_os("PAGER"));
+    let named = own
+        .or_else(pager_of_git)
+        .or_else(|| std::env::var_os("PAGER"));
     let pager = named.unwrap_or_else(|| "less".into());
     let is_none = pager.is_empty() || pager == "cat";
     (!is_none).then_some(pager)
 }
 
-/// Git is asked outside of every repository: a setting in one would have whoever reads it run a program.
+/// Git is asked outside of every repository: a setting in one would have whoever reads it run a
+/// program.
 fn pager_of_git() -> Option<OsString> {
     let mut git = Command::new("git");
-    git.args(["var", "GIT_PAGER"]).env("GIT_DIR", "/dev/null").env_remove("GIT_COMMON_DIR");
-    let said = git.stderr(Stdio::null()).output().ok().filter(|said| said.status.success())?;
+    git.args(["var", "GIT_PAGER"])
+        .env("GIT_DIR", "/dev/null")
+        .env_remove("GIT_COMMON_DIR");
+    let said = git
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|said| said.status.success())?;
     Some(String::from_utf8(said.stdout).ok()?.trim_end().into())
 }
 

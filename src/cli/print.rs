@@ -18,7 +18,8 @@ pub(super) fn write_message(text: &str) {
     write_report(&escape_terminal(text));
 }
 
-/// Writes text that a renderer made, of any number of lines, to stderr: on a terminal as wide as it.
+/// Writes text that a renderer made, of any number of lines, to stderr: on a terminal as wide as
+/// it.
 pub(super) fn write_report(text: &str) {
     let text = fit_text(text, terminal_columns(&io::stderr()));
     let _ = writeln!(io::stderr().lock(), "{text}");
@@ -52,17 +53,24 @@ fn style_for<S: RawStream + AsFd + IsTerminal>(color: Color, stream: &S) -> Styl
                 && IsTerminal::is_terminal(stream)
         }
     };
-    Style { color, columns: terminal_columns(stream), now: None }
+    Style {
+        color,
+        columns: terminal_columns(stream),
+        now: None,
+    }
 }
 
-/// Columns of the terminal that a stream is, as the environment says or the terminal; `None`: it is none.
+/// Columns of the terminal that a stream is, as the environment says or the terminal; `None`: it is
+/// none.
 fn terminal_columns(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     /// Less is no width to read at; a terminal that says so does not know.
     const LEAST: usize = 20;
     if !stream.is_terminal() {
         return None;
     }
-    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let named = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
     let asked = || terminal_size_of(stream).map(|(Width(columns), _)| usize::from(columns));
     let columns = named.filter(|columns| *columns >= LEAST).or_else(asked);
     Some(columns.filter(|columns| *columns >= LEAST).unwrap_or(80))
@@ -70,8 +78,8 @@ fn terminal_columns(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
 
 /// Writes results that a renderer made to stdout, in one piece.
 ///
-/// A reader that has seen enough (`| head`) is no trouble, and changes nothing about the exit code: a verb goes on to
-/// say by it what it found.
+/// A reader that has seen enough (`| head`) is no trouble, and changes nothing about the exit code:
+/// a verb goes on to say by it what it found.
 ///
 /// # Errors
 /// As stdout reports.
@@ -103,7 +111,10 @@ pub(super) fn write_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 pub(super) fn write_json_bytes(compact: &[u8]) -> anyhow::Result<()> {
     let mut text = Vec::with_capacity(compact.len() * 2);
     let mut pretty = serde_json::Serializer::pretty(&mut text);
-    serde_transcode::transcode(&mut serde_json::Deserializer::from_slice(compact), &mut pretty)?;
+    serde_transcode::transcode(
+        &mut serde_json::Deserializer::from_slice(compact),
+        &mut pretty,
+    )?;
     text.push(b'\n');
     write_results(&String::from_utf8(text)?)?;
     Ok(())

@@ -1,5 +1,5 @@
-//! A sign of life on a terminal, once something has taken over half a second: a bar where it is known how much
-//! there is, else a word and the seconds.
+//! A sign of life on a terminal, once something has taken over half a second: a bar where it is
+//! known how much there is, else a word and the seconds.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the seconds are told anew.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Does something that may take long and cannot say how far it is. After half a second the terminal says what it
-/// is and for how long, and is clean again afterwards. Nothing else may write to it meanwhile.
+/// Does something that may take long and cannot say how far it is. After half a second the terminal
+/// says what it is and for how long, and is clean again afterwards. Nothing else may write to it
+/// meanwhile.
 pub(super) fn while_working<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
     if !std::io::stderr().is_terminal() {
         return work();
@@ -70,7 +71,11 @@ impl Bar {
     }
 
     fn with(template: &'static str) -> Self {
-        Self { started: Instant::now(), bar: OnceLock::new(), template }
+        Self {
+            started: Instant::now(),
+            bar: OnceLock::new(),
+            template,
+        }
     }
 }
 

@@ -41,17 +41,26 @@ pub(super) struct ValidSet {
 impl ValidSet {
     /// The same set as it is at an instant.
     pub(super) fn at(self, now: Timestamp) -> Self {
-        Self { engine: self.engine.as_of(now), ..self }
+        Self {
+            engine: self.engine.as_of(now),
+            ..self
+        }
     }
 }
 
 impl Shell {
     /// What a verb is run with, in a folder.
     pub(super) fn new(dir: PathBuf, color: Color, pages: bool) -> Self {
-        Self { dir, color, pages, told: RefCell::default() }
+        Self {
+            dir,
+            color,
+            pages,
+            told: RefCell::default(),
+        }
     }
 
-    /// Writes an answer for people to stdout: on a terminal as wide as it, and through a pager where it is long.
+    /// Writes an answer for people to stdout: on a terminal as wide as it, and through a pager
+    /// where it is long.
     ///
     /// # Errors
     /// As stdout reports.
@@ -91,8 +100,8 @@ impl Shell {
         Ok(workspace)
     }
 
-    /// Says what a person should know of how a revision that they typed is read: which of two names it is, and how
-    /// old a copy.
+    /// Says what a person should know of how a revision that they typed is read: which of two names
+    /// it is, and how old a copy.
     pub(super) fn say_how_read(&self, workspace: &Workspace, revision: &str) -> Result<()> {
         let beside_tag = workspace.repo()?.branch_beside_tag(revision)?;
         if beside_tag.is_none() && !workspace.may_read_copies()? {
@@ -159,7 +168,11 @@ impl Shell {
         let workspace = self.open_to_read(&from.fetch)?;
         let (source, mut sets) = (from.source(), TrackedSet::default());
         let (engine, origin) = self.judge_set(&workspace, &mut sets, &source, rules)?;
-        Ok(ValidSet { engine, origin, workspace })
+        Ok(ValidSet {
+            engine,
+            origin,
+            workspace,
+        })
     }
 
     /// As [`Shell::load_valid_set`], with `sets` that may have read another tree before.
@@ -185,16 +198,16 @@ impl Shell {
     }
 }
 
-/// Says on stderr which values of a request no catalog lists, with the names that are near: such a request gets
-/// an answer, but perhaps not that of the one that was meant.
+/// Says on stderr which values of a request no catalog lists, with the names that are near: such a
+/// request gets an answer, but perhaps not that of the one that was meant.
 pub(super) fn warn_of_unlisted(engine: &Engine, context: &Context) {
     for unlisted in unlisted_values(&engine.set().catalog, context) {
         print::write_message(&format!("warning: {unlisted}"));
     }
 }
 
-/// Says on stderr which policies that a request asks for by name the set does not have, where one is near: such a
-/// request gets an answer too.
+/// Says on stderr which policies that a request asks for by name the set does not have, where one
+/// is near: such a request gets an answer too.
 pub(super) fn warn_of_unknown(engine: &Engine, policies: &[String]) {
     let set = engine.set();
     let is_unknown = |name: &&String| !name.contains('@') && set.find_policy(name).is_none();

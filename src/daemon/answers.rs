@@ -1,8 +1,9 @@
 //! A cache of answers: gateways ask for the same few thousand keys, teams and models all day.
 //!
-//! Each snapshot has a cache of its own, which is dropped with it: a snapshot never changes, so an entry never becomes
-//! wrong, and an answer of one set is never given for another. A hit costs 0.1 µs where working out the answer costs 6 µs
-//! (1,000 policies) to 24 µs (10,000). Knows nothing of how questions are read or answers written.
+//! Each snapshot has a cache of its own, which is dropped with it: a snapshot never changes, so an
+//! entry never becomes wrong, and an answer of one set is never given for another. A hit costs 0.1
+//! µs where working out the answer costs 6 µs (1,000 policies) to 24 µs (10,000). Knows nothing of
+//! how questions are read or answers written.
 
 use std::sync::OnceLock;
 
@@ -13,7 +14,8 @@ use refguard_core::resolve::Fields;
 
 /// Bytes of questions and answers in one cache.
 const CAPACITY: u64 = 12 << 20;
-/// Entries to expect. As many evicted questions are remembered, so that one that comes again is kept longer.
+/// Entries to expect. As many evicted questions are remembered, so that one that comes again is
+/// kept longer.
 const EXPECTED: usize = 4_096;
 /// The share of the capacity for entries that were hit before; new entries have the rest.
 const AGAIN: f64 = 0.5;
@@ -40,7 +42,12 @@ type Answered = Question<Box<[u8]>>;
 
 impl Equivalent<Answered> for Question<&[u8]> {
     fn equivalent(&self, key: &Answered) -> bool {
-        *self == Question { body: &*key.body, fields: key.fields, strict: key.strict }
+        *self
+            == Question {
+                body: &*key.body,
+                fields: key.fields,
+                strict: key.strict,
+            }
     }
 }
 
@@ -76,14 +83,26 @@ impl Answers {
         }
         // The first entry allocates the cache: many sets are never asked.
         if let Some(kept) = self.0.get_or_init(cache) {
-            let Question { body, fields, strict } = question;
-            kept.insert(Question { body: body.into(), fields, strict }, answer.clone());
+            let Question {
+                body,
+                fields,
+                strict,
+            } = question;
+            kept.insert(
+                Question {
+                    body: body.into(),
+                    fields,
+                    strict,
+                },
+                answer.clone(),
+            );
         }
         answer
     }
 }
 
-/// Copies an answer without its spare capacity, unless that is little. Shrinking in place may free nothing.
+/// Copies an answer without its spare capacity, unless that is little. Shrinking in place may free
+/// nothing.
 fn shrink(answer: Vec<u8>) -> Bytes {
     match answer.capacity() - answer.len() > answer.len() / 8 {
         true => Bytes::copy_from_slice(&answer),
@@ -93,11 +112,19 @@ fn shrink(answer: Vec<u8>) -> Bytes {
 
 fn cache() -> Option<Cache<Answered, Bytes, Length>> {
     let mut options = OptionsBuilder::new();
-    options.estimated_items_capacity(EXPECTED).weight_capacity(CAPACITY).shards(SHARDS);
+    options
+        .estimated_items_capacity(EXPECTED)
+        .weight_capacity(CAPACITY)
+        .shards(SHARDS);
     options.hot_allocation(AGAIN).ghost_allocation(1.0);
     // Building fails only without the two capacities.
     let options = options.build().ok()?;
-    Some(Cache::with_options(options, Length, Default::default(), Default::default()))
+    Some(Cache::with_options(
+        options,
+        Length,
+        Default::default(),
+        Default::default(),
+    ))
 }
 
 #[cfg(test)]
@@ -105,7 +132,11 @@ mod tests {
     use super::*;
 
     fn question(body: &str) -> Question<&[u8]> {
-        Question { body: body.as_bytes(), fields: Fields::ALL, strict: false }
+        Question {
+            body: body.as_bytes(),
+            fields: Fields::ALL,
+            strict: false,
+        }
     }
 
     #[test]
@@ -113,12 +144,24 @@ mod tests {
         let answers = Answers::default();
         let asked = question(r#"{"context":{}}"#);
         assert_eq!(answers.get(asked), None);
-        assert_eq!(answers.keep(asked, b"this".to_vec()), Bytes::from_static(b"this"));
+        assert_eq!(
+            answers.keep(asked, b"this".to_vec()),
+            Bytes::from_static(b"this")
+        );
         assert_eq!(answers.get(asked), Some(Bytes::from_static(b"this")));
         assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
-        assert_eq!(answers.get(Question { strict: true, ..asked }), None);
         assert_eq!(
-            answers.get(Question { fields: Fields::parse_list("guardrails").unwrap(), ..asked }),
+            answers.get(Question {
+                strict: true,
+                ..asked
+            }),
+            None
+        );
+        assert_eq!(
+            answers.get(Question {
+                fields: Fields::parse_list("guardrails").unwrap(),
+                ..asked
+            }),
             None
         );
     }
@@ -149,9 +192,15 @@ mod tests {
         for body in &all {
             answers.keep(question(body), answer.clone());
         }
-        let kept = all.iter().filter(|body| answers.get(question(body)).is_some()).count();
+        let kept = all
+            .iter()
+            .filter(|body| answers.get(question(body)).is_some())
+            .count();
         assert!((600..=1_258).contains(&kept), "{kept} of 10 kB in 12 MiB");
-        assert_eq!(answers.keep(question("long"), vec![b'x'; 1 << 20]).len(), 1 << 20);
+        assert_eq!(
+            answers.keep(question("long"), vec![b'x'; 1 << 20]).len(),
+            1 << 20
+        );
         assert_eq!(answers.get(question("long")), None);
     }
 }

@@ -1,7 +1,8 @@
-//! How environments stand beside what is published, and their sets as they once were, for people who ask.
+//! How environments stand beside what is published, and their sets as they once were, for people
+//! who ask.
 //!
-//! Everything here reads git: it is for threads that answer nobody else. What was read of old sets is kept, a few of
-//! them, since one question about an old set is followed by others.
+//! Everything here reads git: it is for threads that answer nobody else. What was read of old sets
+//! is kept, a few of them, since one question about an old set is followed by others.
 
 use std::fs;
 use std::sync::Arc;
@@ -49,7 +50,8 @@ enum When {
 }
 
 impl When {
-    /// A number, a time (RFC 3339, or a date, in UTC where no zone is named), or the beginning of a commit.
+    /// A number, a time (RFC 3339, or a date, in UTC where no zone is named), or the beginning of a
+    /// commit.
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.strip_prefix('#').unwrap_or(text);
@@ -96,7 +98,10 @@ impl History {
         let workspace = self.workspace()?;
         let page = self.promotion_page(environment, None, RECENT)?;
         let environment = workspace.environment_standing(environment)?;
-        Ok(Standing { environment, recent: page.log.promotions.clone() })
+        Ok(Standing {
+            environment,
+            recent: page.log.promotions.clone(),
+        })
     }
 
     /// A page of an environment's promotions.
@@ -131,8 +136,9 @@ impl History {
         Ok(page)
     }
 
-    /// The set that was in an environment: at a promotion, at a time, or as a tip that it once had; also a commit that
-    /// is published or leads to the tip. Nothing else can be named, so that nobody sees a draft.
+    /// The set that was in an environment: at a promotion, at a time, or as a tip that it once had;
+    /// also a commit that is published or leads to the tip. Nothing else can be named, so that
+    /// nobody sees a draft.
     ///
     /// It has all of its documents, also attachments that are expired.
     ///
@@ -147,9 +153,9 @@ impl History {
         let found = match When::parse(when) {
             None => None,
             Some(When::Promotion(number)) => entries().find(|(_, of)| *of == Some(number)),
-            Some(When::Time(seconds)) => {
-                ledger.at_time(seconds).map(|it| described(HistoryEntry::Promotion(it)))
-            }
+            Some(When::Time(seconds)) => ledger
+                .at_time(seconds)
+                .map(|it| described(HistoryEntry::Promotion(it))),
             Some(When::Commit(start)) => {
                 let told = entries().find(|(commit, _)| commit.to_string().starts_with(&start));
                 told.or(published_commit(&workspace, ledger.tip, &start)?.map(|it| (it, None)))
@@ -171,11 +177,22 @@ impl History {
         let engine = match judged {
             Judged::Sound(engine) | Judged::Outdated(engine, _) => engine,
             Judged::Faulty(checked) => {
-                let first = checked.errors().next().map(ToString::to_string).unwrap_or_default();
-                return Err(NoHistory::NotFound(format!("that set is not valid: {first}")));
+                let first = checked
+                    .errors()
+                    .next()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                return Err(NoHistory::NotFound(format!(
+                    "that set is not valid: {first}"
+                )));
             }
         };
-        let past = PastSet { environment: environment.to_owned(), commit: hash, promotion, engine };
+        let past = PastSet {
+            environment: environment.to_owned(),
+            commit: hash,
+            promotion,
+            engine,
+        };
         let past = Arc::new(past);
         let mut kept = lock(&self.past);
         kept.insert(0, past.clone());
@@ -186,7 +203,9 @@ impl History {
     /// One that was read before, which becomes the last that was asked for.
     fn known_past(&self, environment: &str, commit: &str) -> Option<Arc<PastSet>> {
         let mut kept = lock(&self.past);
-        let at = kept.iter().position(|it| it.environment == environment && it.commit == commit)?;
+        let at = kept
+            .iter()
+            .position(|it| it.environment == environment && it.commit == commit)?;
         let found = kept.remove(at);
         kept.insert(0, found.clone());
         Some(found)
@@ -212,9 +231,15 @@ impl History {
                     .tree_of(commit.parse().map_err(anyhow::Error::from)?)
                     .map_err(unreadable)?;
                 let prefix = workspace.root().prefix();
-                let path =
-                    if prefix.is_empty() { file.to_owned() } else { format!("{prefix}/{file}") };
-                let blob = repo.item_at(tree, &path).map_err(unreadable)?.and_then(|it| it.blob());
+                let path = if prefix.is_empty() {
+                    file.to_owned()
+                } else {
+                    format!("{prefix}/{file}")
+                };
+                let blob = repo
+                    .item_at(tree, &path)
+                    .map_err(unreadable)?
+                    .and_then(|it| it.blob());
                 let Some(blob) = blob else {
                     return Err(NoHistory::NotFound(format!("there is no file `{file}`")));
                 };
@@ -224,7 +249,11 @@ impl History {
                 repo.read_blob(blob).map_err(unreadable)?
             }
             None => {
-                let path = workspace.root().dir().map_err(anyhow::Error::from)?.join(file);
+                let path = workspace
+                    .root()
+                    .dir()
+                    .map_err(anyhow::Error::from)?
+                    .join(file);
                 let found = fs::metadata(&path).map_err(anyhow::Error::from)?;
                 if found.len() > MAX_FILE {
                     return Err(too_large());
@@ -247,7 +276,9 @@ impl History {
         let mut history = self.known(&workspace, policy)?;
         let which = Some(Which::Number(number));
         let version = history.require_version(Address { policy, which }, &NoProgress)?;
-        let Some(document) = &version.document else { return Ok(String::new()) };
+        let Some(document) = &version.document else {
+            return Ok(String::new());
+        };
         let found = history.version_document(policy, document)?.document;
         let line = found.file.locate_span(found.span).line;
         Ok(cut_document(found.file.text(), line))
@@ -263,17 +294,22 @@ impl History {
     }
 }
 
-/// A commit by its hash, or as much of it as no other object has, if it is in the history of what is published or of an environment's tip: where something
-/// else than promotions moves an environment, nothing else tells what it once held.
+/// A commit by its hash, or as much of it as no other object has, if it is in the history of what
+/// is published or of an environment's tip: where something else than promotions moves an
+/// environment, nothing else tells what it once held.
 fn published_commit(
     workspace: &Workspace,
     tip: Option<CommitId>,
     hash: &str,
 ) -> Result<Option<CommitId>, NoHistory> {
     let repo = workspace.repo()?;
-    let Some(commit) = repo.commit_by_prefix(hash) else { return Ok(None) };
+    let Some(commit) = repo.commit_by_prefix(hash) else {
+        return Ok(None);
+    };
     for branch in [workspace.published().ok(), tip].into_iter().flatten() {
-        let base = repo.merge_base(commit, branch).map_err(anyhow::Error::from)?;
+        let base = repo
+            .merge_base(commit, branch)
+            .map_err(anyhow::Error::from)?;
         if base == Some(commit) {
             return Ok(Some(commit));
         }
@@ -292,11 +328,22 @@ fn described(entry: HistoryEntry<'_>) -> (CommitId, Option<u64>) {
 fn cut_document(text: &str, line: u32) -> String {
     let parts = |line: &str| line == "---" || line.starts_with("--- ") || line == "...";
     let lines: Vec<&str> = text.lines().collect();
-    let at = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX).min(lines.len());
+    let at = usize::try_from(line.saturating_sub(1))
+        .unwrap_or(usize::MAX)
+        .min(lines.len());
     let (before, after) = lines.split_at(at);
-    let start = before.iter().rposition(|line| parts(line)).map_or(0, |index| index + 1);
-    let end = after.iter().skip(1).position(|line| parts(line)).map(|index| at + 1 + index);
-    let cut = lines.get(start..end.unwrap_or(lines.len())).unwrap_or_default();
+    let start = before
+        .iter()
+        .rposition(|line| parts(line))
+        .map_or(0, |index| index + 1);
+    let end = after
+        .iter()
+        .skip(1)
+        .position(|line| parts(line))
+        .map(|index| at + 1 + index);
+    let cut = lines
+        .get(start..end.unwrap_or(lines.len()))
+        .unwrap_or_default();
     cut.join("\n").trim_matches('\n').to_owned()
 }
 
@@ -313,9 +360,15 @@ mod tests {
         assert_eq!(When::parse("1970-01-01"), Some(When::Time(86_399)));
         let within = "1970-01-01T00:01:00.5Z";
         assert_eq!(parse_instant(within), within.parse().ok());
-        assert_eq!(parse_instant("1970-01-01T00:01"), Timestamp::from_second(60).ok());
+        assert_eq!(
+            parse_instant("1970-01-01T00:01"),
+            Timestamp::from_second(60).ok()
+        );
         assert_eq!(parse_instant("12"), None);
-        assert_eq!(When::parse("1234567890"), Some(When::Commit("1234567890".to_owned())));
+        assert_eq!(
+            When::parse("1234567890"),
+            Some(When::Commit("1234567890".to_owned()))
+        );
         for text in ["", "main", "HEAD~1", "abc", "production", "refs/heads/x"] {
             assert_eq!(When::parse(text), None, "{text}");
         }
@@ -324,9 +377,13 @@ mod tests {
     #[test]
     fn the_document_of_a_line_is_cut_out() {
         let text = "a: 1\n---\n# b\nb: 2\n---\nc: 3\n";
-        for (line, cut) in
-            [(1, "a: 1"), (4, "# b\nb: 2"), (3, "# b\nb: 2"), (6, "c: 3"), (99, "c: 3")]
-        {
+        for (line, cut) in [
+            (1, "a: 1"),
+            (4, "# b\nb: 2"),
+            (3, "# b\nb: 2"),
+            (6, "c: 3"),
+            (99, "c: 3"),
+        ] {
             assert_eq!(cut_document(text, line), cut, "{line}");
         }
         assert_eq!(cut_document("", 1), "");

@@ -1,5 +1,6 @@
-//! Threads of lower priority than those that answer requests: reading a new set, writing the last one to disk, or making
-//! a page for a person takes milliseconds of a core, and on a busy machine requests must not wait for that.
+//! Threads of lower priority than those that answer requests: reading a new set, writing the last
+//! one to disk, or making a page for a person takes milliseconds of a core, and on a busy machine
+//! requests must not wait for that.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -28,8 +29,9 @@ pub(super) fn spawn(
     })
 }
 
-/// Has the threads of the process's shared pool give way: what is computed there is for people, as loaders have pools of
-/// their own. To be called before anything uses that pool; afterwards it changes nothing.
+/// Has the threads of the process's shared pool give way: what is computed there is for people, as
+/// loaders have pools of their own. To be called before anything uses that pool; afterwards it
+/// changes nothing.
 pub fn quieten_shared_pool() {
     let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| give_way(Way::Far));
     if let Err(error) = pool.build_global() {
@@ -37,8 +39,8 @@ pub fn quieten_shared_pool() {
     }
 }
 
-/// Lowers the priority of the thread that calls it. On Linux each thread has a niceness of its own; elsewhere it would be
-/// the whole process's, and nothing is done.
+/// Lowers the priority of the thread that calls it. On Linux each thread has a niceness of its own;
+/// elsewhere it would be the whole process's, and nothing is done.
 #[cfg(target_os = "linux")]
 pub fn give_way(way: Way) {
     let now = rustix::process::getpriority_process(None).unwrap_or(0);
@@ -62,9 +64,10 @@ mod tests {
     fn a_thread_gives_way_and_who_started_it_does_not() {
         let before = getpriority_process(None).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        let thread =
-            spawn("test", Way::Far, move || tell.send(getpriority_process(None).unwrap()).unwrap())
-                .unwrap();
+        let thread = spawn("test", Way::Far, move || {
+            tell.send(getpriority_process(None).unwrap()).unwrap()
+        })
+        .unwrap();
         assert_eq!(told.recv().unwrap(), (before + 10).min(19));
         thread.join().unwrap();
         assert_eq!(getpriority_process(None).unwrap(), before);

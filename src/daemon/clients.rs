@@ -1,8 +1,9 @@
 //! Followers of a set, and what each of them says that it enforces.
 //!
-//! A client reports every 30 seconds. One that is silent for [`LOST_AFTER`] is shown as lost, and one that is silent for
-//! [`FORGOTTEN_AFTER`] is forgotten. Everything is kept in memory, within limits of count and bytes. The table takes the
-//! time as an argument; [`Clients`] is the table behind a lock and the machine's clock. Must not know HTTP.
+//! A client reports every 30 seconds. One that is silent for [`LOST_AFTER`] is shown as lost, and
+//! one that is silent for [`FORGOTTEN_AFTER`] is forgotten. Everything is kept in memory, within
+//! limits of count and bytes. The table takes the time as an argument; [`Clients`] is the table
+//! behind a lock and the machine's clock. Must not know HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -22,8 +23,12 @@ pub const MAX_REPORT_BYTES: usize = 64 << 10;
 /// Bytes of all reports together at most: a listing holds all of them.
 const MAX_TOTAL_BYTES: usize = 64 << 20;
 /// Clients and bytes of one token at most: no token takes the places of all others.
-const SHARE: Share = Share { clients: MAX_CLIENTS / 2, bytes: MAX_TOTAL_BYTES / 2 };
-/// What is hashed before a token's hash, so that an owner's label is no part of what a file of tokens holds.
+const SHARE: Share = Share {
+    clients: MAX_CLIENTS / 2,
+    bytes: MAX_TOTAL_BYTES / 2,
+};
+/// What is hashed before a token's hash, so that an owner's label is no part of what a file of
+/// tokens holds.
 const LABEL: &[u8] = b"refguard: the owner of a client\0";
 /// Bytes of an owner's label.
 const LABEL_BYTES: usize = 6;
@@ -51,8 +56,13 @@ pub enum ClientState {
 
 impl ClientState {
     /// Every state.
-    pub const ALL: [Self; 5] =
-        [Self::Current, Self::Behind, Self::Away, Self::Rejected, Self::Lost];
+    pub const ALL: [Self; 5] = [
+        Self::Current,
+        Self::Behind,
+        Self::Away,
+        Self::Rejected,
+        Self::Lost,
+    ];
 
     /// Its name, as in JSON.
     pub fn name(self) -> &'static str {
@@ -104,11 +114,18 @@ pub struct ClientReport {
 pub struct Owner(pub Option<[u8; 32]>);
 
 impl Owner {
-    /// A short name of the token, the same at every daemon that accepts it: an id is one client's only together with
-    /// it. It tells nothing of the token. `None` where no tokens are asked for.
+    /// A short name of the token, the same at every daemon that accepts it: an id is one client's
+    /// only together with it. It tells nothing of the token. `None` where no tokens are asked for.
     pub fn label(self) -> Option<String> {
-        let hash = Sha256::new().chain_update(LABEL).chain_update(self.0?).finalize();
-        Some(hash.get(..LABEL_BYTES).map(|bytes| HEXLOWER.encode(bytes)).unwrap_or_default())
+        let hash = Sha256::new()
+            .chain_update(LABEL)
+            .chain_update(self.0?)
+            .finalize();
+        Some(
+            hash.get(..LABEL_BYTES)
+                .map(|bytes| HEXLOWER.encode(bytes))
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -144,7 +161,8 @@ pub enum Kept {
 pub struct ListedClient {
     /// Its id.
     pub id: Arc<str>,
-    /// Whose it is: the same id of another owner is another client. Null where no tokens are asked for.
+    /// Whose it is: the same id of another owner is another client. Null where no tokens are asked
+    /// for.
     pub owner: Option<String>,
     /// What it said, with the name of its set.
     #[serde(flatten)]
@@ -172,7 +190,9 @@ impl ClientTally {
                 ClientState::Lost => "reported within the last day and no more",
                 ClientState::Current | ClientState::Behind | ClientState::Away => return None,
             };
-            Some(format!("{count} {clients} of `{set}` {what}: see `/v1/clients`"))
+            Some(format!(
+                "{count} {clients} of `{set}` {what}: see `/v1/clients`"
+            ))
         });
         told.collect()
     }
@@ -187,7 +207,10 @@ struct Moment {
 
 impl Moment {
     fn now() -> Self {
-        Self { instant: Instant::now(), time: Timestamp::now() }
+        Self {
+            instant: Instant::now(),
+            time: Timestamp::now(),
+        }
     }
 }
 
@@ -205,7 +228,11 @@ impl Client {
     }
 
     fn state(&self, now: Moment) -> ClientState {
-        if self.silence(now) >= LOST_AFTER { ClientState::Lost } else { self.report.state }
+        if self.silence(now) >= LOST_AFTER {
+            ClientState::Lost
+        } else {
+            self.report.state
+        }
     }
 }
 
@@ -241,7 +268,8 @@ struct Table {
 }
 
 impl Table {
-    /// Takes a report. An id whose owner is no longer accepted is free for another one: tokens are replaced.
+    /// Takes a report. An id whose owner is no longer accepted is free for another one: tokens are
+    /// replaced.
     fn put(
         &mut self,
         now: Moment,
@@ -261,7 +289,12 @@ impl Table {
             return Err(ReportRefused::Owned);
         }
 
-        let client = Client { owner, report: Arc::new(report), bytes, seen: now };
+        let client = Client {
+            owner,
+            report: Arc::new(report),
+            bytes,
+            seen: now,
+        };
         let refused = self.judge_room(id, &client);
         if refused == Err(ReportRefused::Full) {
             // What a token left behind that is no longer accepted makes place.
@@ -295,21 +328,27 @@ impl Table {
         if client.owner.0.is_some() && own.exceeds(SHARE) {
             return Err(ReportRefused::Share);
         }
-        if all.exceeds(Share { clients: MAX_CLIENTS, bytes: MAX_TOTAL_BYTES }) {
+        if all.exceeds(Share {
+            clients: MAX_CLIENTS,
+            bytes: MAX_TOTAL_BYTES,
+        }) {
             return Err(ReportRefused::Full);
         }
         Ok(())
     }
 
     fn drop_client(&mut self, id: &str) {
-        let Some(client) = self.clients.remove(id) else { return };
+        let Some(client) = self.clients.remove(id) else {
+            return;
+        };
         self.all.take(&client);
         if let Some(share) = self.shares.get_mut(&client.owner) {
             share.take(&client);
         }
     }
 
-    /// Takes a client out: one that ends says so itself, and one that is lost can be forgotten by anybody who may ask.
+    /// Takes a client out: one that ends says so itself, and one that is lost can be forgotten by
+    /// anybody who may ask.
     fn remove(&mut self, now: Moment, id: &str, owner: Owner) -> Result<(), Kept> {
         let client = self.clients.get(id).ok_or(Kept::Unknown)?;
         if client.owner != owner && client.state(now) != ClientState::Lost {
@@ -342,7 +381,9 @@ impl Table {
     fn list(&mut self, now: Moment, wanted: impl Fn(&Client) -> bool) -> Vec<ListedClient> {
         self.forget(now);
         let clients = self.clients.iter().filter(|(_, client)| wanted(client));
-        clients.map(|(id, client)| show_client(id, client, now)).collect()
+        clients
+            .map(|(id, client)| show_client(id, client, now))
+            .collect()
     }
 
     fn tally(&mut self, now: Moment) -> ClientTally {
@@ -350,7 +391,10 @@ impl Table {
         let mut tally = ClientTally::default();
         for client in self.clients.values() {
             let set = client.report.set.clone().unwrap_or_default();
-            *tally.states.entry((set.clone(), client.state(now))).or_default() += 1;
+            *tally
+                .states
+                .entry((set.clone(), client.state(now)))
+                .or_default() += 1;
             if let Some(commit) = &client.report.commit {
                 *tally.commits.entry((set, commit.clone())).or_default() += 1;
             }
@@ -363,10 +407,18 @@ fn show_client(id: &Arc<str>, client: &Client, now: Moment) -> ListedClient {
     let state = client.state(now);
     let report = match state == client.report.state {
         true => client.report.clone(),
-        false => Arc::new(ClientReport { state, ..ClientReport::clone(&client.report) }),
+        false => Arc::new(ClientReport {
+            state,
+            ..ClientReport::clone(&client.report)
+        }),
     };
     let owner = client.owner.label();
-    ListedClient { id: id.clone(), owner, report, seen_at: client.seen.time }
+    ListedClient {
+        id: id.clone(),
+        owner,
+        report,
+        seen_at: client.seen.time,
+    }
 }
 
 /// The clients of a daemon.
@@ -377,7 +429,8 @@ impl Clients {
     /// Takes a client's report, whose set is named. `bytes` is its size as it came.
     ///
     /// # Errors
-    /// Where the id is another token's, which `is_accepted` still, or there is no place for one more client.
+    /// Where the id is another token's, which `is_accepted` still, or there is no place for one
+    /// more client.
     pub fn put(
         &self,
         id: &str,
@@ -433,12 +486,19 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            Self { table: Table::default(), began: Moment::now(), seconds: 0 }
+            Self {
+                table: Table::default(),
+                began: Moment::now(),
+                seconds: 0,
+            }
         }
 
         fn now(&self) -> Moment {
             let since = Duration::from_secs(self.seconds);
-            Moment { instant: self.began.instant + since, time: self.began.time + since }
+            Moment {
+                instant: self.began.instant + since,
+                time: self.began.time + since,
+            }
         }
 
         fn put(&mut self, id: &str, owner: Owner, commit: &str) -> Result<(), ReportRefused> {
@@ -453,13 +513,18 @@ mod tests {
             bytes: usize,
         ) -> Result<(), ReportRefused> {
             let now = self.now();
-            self.table.put(now, id, owner, report(commit), bytes, |owner| owner != SECOND)
+            self.table
+                .put(now, id, owner, report(commit), bytes, |owner| {
+                    owner != SECOND
+                })
         }
 
         fn states(&mut self) -> Vec<(String, ClientState)> {
             let now = self.now();
             let listed = self.table.list(now, |_| true).into_iter();
-            listed.map(|client| (client.id.to_string(), client.report.state)).collect()
+            listed
+                .map(|client| (client.id.to_string(), client.report.state))
+                .collect()
         }
     }
 
@@ -486,7 +551,10 @@ mod tests {
         world.put("b", ANYBODY, "c1").unwrap();
         assert_eq!(
             world.states(),
-            [named("a", ClientState::Current), named("b", ClientState::Current)]
+            [
+                named("a", ClientState::Current),
+                named("b", ClientState::Current)
+            ]
         );
         world.seconds = 90;
         assert_eq!(world.states()[0], named("a", ClientState::Lost));
@@ -495,7 +563,12 @@ mod tests {
         let lost = ("production".to_owned(), ClientState::Lost);
         assert_eq!(tally.states.get(&lost), Some(&1));
         // Silence is no reason to believe that it enforces something else.
-        assert_eq!(tally.commits.get(&("production".to_owned(), "c1".to_owned())), Some(&2));
+        assert_eq!(
+            tally
+                .commits
+                .get(&("production".to_owned(), "c1".to_owned())),
+            Some(&2)
+        );
         world.put("a", ANYBODY, "c2").unwrap();
         assert_eq!(world.states()[0], named("a", ClientState::Current));
         world.seconds += 24 * 60 * 60;
@@ -530,7 +603,10 @@ mod tests {
         world.seconds = 90;
         let now = world.now();
         assert_eq!(world.table.remove(now, "b", SECOND), Ok(()));
-        assert_eq!((world.table.all, world.states().len()), (Share::default(), 0));
+        assert_eq!(
+            (world.table.all, world.states().len()),
+            (Share::default(), 0)
+        );
     }
 
     #[test]
@@ -561,7 +637,8 @@ mod tests {
         }
         assert_eq!(world.put("more", FIRST, "c1"), Err(ReportRefused::Share));
         world.put("a7", FIRST, "c2").unwrap();
-        // The second token is not accepted anymore: its clients stay until they are lost and others need the place.
+        // The second token is not accepted anymore: its clients stay until they are lost and others
+        // need the place.
         for number in 0..SHARE.clients {
             world.put(&format!("b{number}"), SECOND, "c1").unwrap();
         }
@@ -569,8 +646,13 @@ mod tests {
         world.seconds = 90;
         world.put("c", ANYBODY, "c1").unwrap();
         assert_eq!(world.states().len(), SHARE.clients + 1);
-        world.put_sized("a7", FIRST, "c1", SHARE.bytes - 100 * SHARE.clients + 100).unwrap();
-        assert_eq!(world.put_sized("a8", FIRST, "c1", 101), Err(ReportRefused::Share));
+        world
+            .put_sized("a7", FIRST, "c1", SHARE.bytes - 100 * SHARE.clients + 100)
+            .unwrap();
+        assert_eq!(
+            world.put_sized("a8", FIRST, "c1", 101),
+            Err(ReportRefused::Share)
+        );
     }
 
     #[test]

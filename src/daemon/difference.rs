@@ -1,6 +1,8 @@
-//! What a change does: between two sets that were in an environment, and what is published but not promoted yet.
+//! What a change does: between two sets that were in an environment, and what is published but not
+//! promoted yet.
 //!
-//! Analyses are bounded in time: what could not be looked at is said. For threads that answer nobody else.
+//! Analyses are bounded in time: what could not be looked at is said. For threads that answer
+//! nobody else.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +38,12 @@ fn find_difference(before: &Arc<Engine>, after: &Arc<Engine>) -> Result<Differen
     let impact = impact_from(before, after, now, &budget, Detail::READABLE);
     let shift = shift_from(before, after, now, &impact, &budget);
     let safeguards = safeguards_between(before.set(), after.set(), now)?;
-    Ok(Difference { diff, impact, shift, safeguards })
+    Ok(Difference {
+        diff,
+        impact,
+        shift,
+        safeguards,
+    })
 }
 
 impl History {
@@ -44,7 +51,9 @@ impl History {
     pub fn known_difference(&self, before: &PastSet, after: &PastSet) -> Option<Arc<Difference>> {
         let key = DifferenceKey::new(before, after, Timestamp::now());
         let kept = lock(&self.differences);
-        kept.iter().find(|(known, _)| *known == key).map(|(_, difference)| difference.clone())
+        kept.iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, difference)| difference.clone())
     }
 
     /// What lies between two sets.
@@ -119,7 +128,15 @@ impl History {
         };
         let (environment, is_gone) = (environment.to_owned(), coming.is_gone);
         let made = Instant::now();
-        let change = Arc::new(Change { environment, source, head, tip, is_gone, review, made });
+        let change = Arc::new(Change {
+            environment,
+            source,
+            head,
+            tip,
+            is_gone,
+            review,
+            made,
+        });
         let mut kept = lock(&self.changes);
         kept.insert(0, change.clone());
         kept.truncate(MAX_CHANGES);

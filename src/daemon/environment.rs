@@ -1,7 +1,7 @@
 //! One environment: its ref, what has become of the ref's values, and the loader that reads them.
 //!
-//! Runs on the follower's thread, and only does what is quick: reads the ref, gives orders to the loader, and publishes
-//! what the loader has read.
+//! Runs on the follower's thread, and only does what is quick: reads the ref, gives orders to the
+//! loader, and publishes what the loader has read.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -51,9 +51,11 @@ pub(super) struct Tracked {
     /// The environment's ref.
     pub reference: String,
     pub slot: Arc<Slot>,
-    /// The refs that are read: the environment's own or, where the daemon fetches, the copies of the remote's.
+    /// The refs that are read: the environment's own or, where the daemon fetches, the copies of
+    /// the remote's.
     refs: Result<EnvironmentRefs, String>,
-    /// Where the daemon does not fetch itself: the copies that somebody else's fetch may have brought forward.
+    /// Where the daemon does not fetch itself: the copies that somebody else's fetch may have
+    /// brought forward.
     copies: Option<Copies>,
     /// The refs that the last look took.
     taken: Option<EnvironmentRefs>,
@@ -90,8 +92,8 @@ struct Judged {
 }
 
 impl Judged {
-    /// Whether a value of the ledger may say something else of the commit. A ledger that comes to name the promotion
-    /// that the commit is says nothing new.
+    /// Whether a value of the ledger may say something else of the commit. A ledger that comes to
+    /// name the promotion that the commit is says nothing new.
     fn is_outdated_by(&self, recorded: Option<CommitId>) -> bool {
         self.recorded != recorded && (self.leans_on_ledger || recorded != Some(self.commit))
     }
@@ -106,7 +108,10 @@ impl EnvironmentRefs {
     /// The copies that a fetch from a remote leaves.
     fn copies(environment: &str, remote: &str) -> Result<Self, RepoError> {
         let branch = RefName::branch(environment)?.tracking(remote)?;
-        Ok(Self { branch, ledger: RefName::remote_ledger(remote, environment)? })
+        Ok(Self {
+            branch,
+            ledger: RefName::remote_ledger(remote, environment)?,
+        })
     }
 }
 
@@ -114,7 +119,8 @@ impl EnvironmentRefs {
 #[derive(Debug, Default)]
 struct Copies {
     refs: Option<EnvironmentRefs>,
-    /// What the own branch and its copy held last, and whether the copy's descends from the own one's.
+    /// What the own branch and its copy held last, and whether the copy's descends from the own
+    /// one's.
     descent: Option<(CommitId, CommitId, bool)>,
 }
 
@@ -127,10 +133,13 @@ impl Copies {
         };
     }
 
-    /// The copies and what they hold, where that counts: the own branch is not there, or lies behind.
+    /// The copies and what they hold, where that counts: the own branch is not there, or lies
+    /// behind.
     fn instead_of(&mut self, repo: &Repo, own: &Value) -> Option<(EnvironmentRefs, Value)> {
         let refs = self.refs.clone()?;
-        let Value::At(there) = read_value(repo, &refs.branch) else { return None };
+        let Value::At(there) = read_value(repo, &refs.branch) else {
+            return None;
+        };
         let counts = match own {
             Value::At(here) => self.descends(repo, *here, there),
             Value::Absent(_) => true,
@@ -156,7 +165,8 @@ impl Copies {
 }
 
 impl Tracked {
-    /// Follows an environment. `slot`: the one that its name has already, whose set is served until there is another.
+    /// Follows an environment. `slot`: the one that its name has already, whose set is served until
+    /// there is another.
     pub fn new(environment: &Environment, remote: Option<&str>, slot: Option<Arc<Slot>>) -> Self {
         let name = &environment.name;
         let refs = match remote {
@@ -232,7 +242,8 @@ impl Tracked {
         }
     }
 
-    /// What the environment's branch holds; in a clone that somebody else brings up to date, what its copy holds.
+    /// What the environment's branch holds; in a clone that somebody else brings up to date, what
+    /// its copy holds.
     fn read_value(&mut self, repo: &Repo) -> Value {
         let own = match &self.refs {
             Ok(refs) => refs.clone(),
@@ -257,8 +268,8 @@ impl Tracked {
         value
     }
 
-    /// An instant that lies ahead of the clock ends things before their time: a clock that ran ahead once, or runs behind
-    /// now.
+    /// An instant that lies ahead of the clock ends things before their time: a clock that ran
+    /// ahead once, or runs behind now.
     fn tell_instant(&self, context: &Context<'_>) {
         let clock = Timestamp::now();
         let instant = self.slot.instant(clock);
@@ -268,7 +279,10 @@ impl Tracked {
                 self.environment
             )
         });
-        context.hub.notes().report(Subject::Instant, &self.environment, note);
+        context
+            .hub
+            .notes()
+            .report(Subject::Instant, &self.environment, note);
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
@@ -306,7 +320,8 @@ impl Tracked {
         }
     }
 
-    /// A commit whose load ended the process is not the first thing to try again, where there is something to serve.
+    /// A commit whose load ended the process is not the first thing to try again, where there is
+    /// something to serve.
     fn respect_death(&mut self, commit: CommitId) {
         let known = self.death.filter(|death| death.commit == commit);
         let Some(Death { times, .. }) = known.filter(|_| self.slot.snapshot().is_some()) else {
@@ -350,7 +365,11 @@ impl Tracked {
         }
         self.loading = true;
         let recorded = self.recorded;
-        self.judged = Some(Judged { commit, recorded, leans_on_ledger: true });
+        self.judged = Some(Judged {
+            commit,
+            recorded,
+            leans_on_ledger: true,
+        });
         self.give(context, Order::Load(order));
     }
 
@@ -371,7 +390,9 @@ impl Tracked {
 
     /// Takes in what the loader has done since the last look.
     fn take_report(&mut self, context: &Context<'_>) {
-        let Some(report) = self.loader.as_mut().and_then(Loader::report) else { return };
+        let Some(report) = self.loader.as_mut().and_then(Loader::report) else {
+            return;
+        };
         match report {
             Report::Restored(restored) => self.take_restored(context, restored),
             Report::Loaded(report) => self.take_loaded(context, *report),
@@ -386,7 +407,14 @@ impl Tracked {
     }
 
     fn take_loaded(&mut self, context: &Context<'_>, report: LoadReport) {
-        let LoadReport { commit, result, leans_on_ledger, untold, retreat, took } = report;
+        let LoadReport {
+            commit,
+            result,
+            leans_on_ledger,
+            untold,
+            retreat,
+            took,
+        } = report;
         self.death = None;
         if let Some(judged) = &mut self.judged {
             judged.leans_on_ledger = leans_on_ledger;
@@ -397,24 +425,45 @@ impl Tracked {
         });
         context.hub.notes().report(Subject::Promotions, name, note);
         let note = retreat.map(|retreat| retreat.to_string());
-        context.hub.notes().report(Subject::Promotions, &format!("{name} ledger"), note);
+        context
+            .hub
+            .notes()
+            .report(Subject::Promotions, &format!("{name} ledger"), note);
         let result = match result {
-            LoadResult::Good { engine, not_before, promotion, hold, release, newer, files } => {
+            LoadResult::Good {
+                engine,
+                not_before,
+                promotion,
+                hold,
+                release,
+                newer,
+                files,
+            } => {
                 self.slot.facts().hold = hold;
                 self.slot.raise_floor(not_before);
-                // Where nothing was restored, what an earlier process saw end is known by this alone.
-                let kept = context.state.map(|folder| InstantFile::new(folder, &self.environment));
+                // Where nothing was restored, what an earlier process saw end is known by this
+                // alone.
+                let kept = context
+                    .state
+                    .map(|folder| InstantFile::new(folder, &self.environment));
                 self.slot.raise_floor(kept.and_then(|kept| kept.read()));
                 self.warn_of_newer_errors(commit, &newer);
                 self.following.served(commit);
                 let snapshot = self.snapshot(engine, commit, promotion, Source::Commit);
                 let retired = self.publish(context.hub, &snapshot, commit);
-                let file = context.state.cloned().zip(self.kept(&snapshot, release, files));
+                let file = context
+                    .state
+                    .cloned()
+                    .zip(self.kept(&snapshot, release, files));
                 let instant = self.kept_instant(context.state, &snapshot);
                 context.writer.keep(file, instant, retired);
                 "ok"
             }
-            LoadResult::Rejected { message, findings, commits_behind } => {
+            LoadResult::Rejected {
+                message,
+                findings,
+                commits_behind,
+            } => {
                 tracing::error!(set = %self.environment, commit = %commit, "rejected: {message}");
                 self.following.rejected(commit);
                 let mut facts = self.slot.facts();
@@ -429,7 +478,10 @@ impl Tracked {
             }
         };
 
-        context.hub.metrics().count_reload(&self.environment, result, took);
+        context
+            .hub
+            .metrics()
+            .count_reload(&self.environment, result, took);
         let millis = took.as_secs_f64() * 1000.0;
         tracing::debug!(set = %self.environment, commit = %commit, result, millis, "loaded");
     }
@@ -491,7 +543,8 @@ impl Tracked {
         retired
     }
 
-    /// What is served although the rules of now would refuse it is said in the log and in the status.
+    /// What is served although the rules of now would refuse it is said in the log and in the
+    /// status.
     fn warn_of_newer_errors(&self, commit: CommitId, newer: &[Finding]) {
         if let Some(first) = newer.first() {
             let (set, count) = (self.environment.as_str(), newer.len());
@@ -525,8 +578,11 @@ impl Tracked {
 
     /// Orders what was served last, where nothing is served. Tried once a folder.
     fn restore(&mut self, context: &Context<'_>, repo: Option<&Repo>) {
-        let Some(folder) = context.state.filter(|_| !self.is_busy()) else { return };
-        self.marker.get_or_insert_with(|| LoadMarker::new(folder, &self.environment));
+        let Some(folder) = context.state.filter(|_| !self.is_busy()) else {
+            return;
+        };
+        self.marker
+            .get_or_insert_with(|| LoadMarker::new(folder, &self.environment));
         if self.slot.snapshot().is_some() || self.restored_from.as_ref() == Some(folder) {
             return;
         }
@@ -537,12 +593,25 @@ impl Tracked {
 
         let repo = repo.and_then(|repo| repo.reopen().ok());
         let (folder, reference) = (folder.clone(), self.reference.clone());
-        self.give(context, Order::Restore { folder, reference, repo });
+        self.give(
+            context,
+            Order::Restore {
+                folder,
+                reference,
+                repo,
+            },
+        );
     }
 
     fn take_restored(&mut self, context: &Context<'_>, restored: Result<Option<RestoredEngine>>) {
         let note = match restored {
-            Ok(Some(RestoredEngine { commit, promotion, engine, not_before, newer })) => {
+            Ok(Some(RestoredEngine {
+                commit,
+                promotion,
+                engine,
+                not_before,
+                newer,
+            })) => {
                 self.slot.raise_floor(not_before);
                 self.following.restored(commit);
                 self.warn_of_newer_errors(commit, &newer);
@@ -553,16 +622,25 @@ impl Tracked {
                 None
             }
             Ok(None) => None,
-            Err(error) => Some(format!("cannot restore the set `{}`: {error:#}", self.environment)),
+            Err(error) => Some(format!(
+                "cannot restore the set `{}`: {error:#}",
+                self.environment
+            )),
         };
-        context.hub.notes().report(Subject::State, &self.environment, note);
+        context
+            .hub
+            .notes()
+            .report(Subject::State, &self.environment, note);
     }
 
     /// The ref, the repository, or (with a commit) its content could not be read.
     fn fail(&mut self, commit: Option<CommitId>, message: String) {
         let wait = self.following.failed(commit, Instant::now());
         let mut facts = self.slot.facts();
-        let known = facts.failing.as_ref().filter(|known| known.message == message);
+        let known = facts
+            .failing
+            .as_ref()
+            .filter(|known| known.message == message);
         let since = known.map_or_else(Timestamp::now, |known| known.since);
         if known.is_none() {
             tracing::warn!(set = %self.environment, "cannot load: {message}");

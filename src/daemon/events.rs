@@ -1,8 +1,8 @@
-//! What happens to the sets and their followers, for those who are told: found by comparing what the daemon says of
-//! itself with what it said before.
+//! What happens to the sets and their followers, for those who are told: found by comparing what
+//! the daemon says of itself with what it said before.
 //!
-//! Between two looks a set can be swapped twice; what was never served when somebody looked is not told. Must not know
-//! who is told, or how.
+//! Between two looks a set can be swapped twice; what was never served when somebody looked is not
+//! told. Must not know who is told, or how.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,9 +88,16 @@ impl EventWatch {
         let mut rejecting = BTreeSet::new();
         for client in hub.clients().rejecting() {
             let report = &client.report;
-            let key = (client.id.to_string(), report.commit.clone(), report.reason.clone());
+            let key = (
+                client.id.to_string(),
+                report.commit.clone(),
+                report.reason.clone(),
+            );
             if !self.clients.contains(&key) {
-                events.push(client_rejected(&key, report.set.clone().unwrap_or_default()));
+                events.push(client_rejected(
+                    &key,
+                    report.set.clone().unwrap_or_default(),
+                ));
             }
             rejecting.insert(key);
         }
@@ -104,12 +111,19 @@ fn compare(known: &mut Known, set: &SetStatus) -> Vec<Event> {
         commit: set.commit.clone(),
         promotion: set.promotion,
         digest: set.digest.clone(),
-        rejected: set.rejected.as_ref().map(|rejected| rejected.commit.clone()),
+        rejected: set
+            .rejected
+            .as_ref()
+            .map(|rejected| rejected.commit.clone()),
         is_failing: set.failing.is_some(),
         hold: set.hold.clone(),
     };
-    let event =
-        |kind, sentence: String, data: Value| Event { kind, set: set.name.clone(), sentence, data };
+    let event = |kind, sentence: String, data: Value| Event {
+        kind,
+        set: set.name.clone(),
+        sentence,
+        data,
+    };
     let mut events = Vec::new();
     let name = &set.name;
 
@@ -117,8 +131,10 @@ fn compare(known: &mut Known, set: &SetStatus) -> Vec<Event> {
         != (&known.commit, known.promotion, &known.digest);
     if now.digest.is_some() && is_other {
         let what = now.commit.as_deref().unwrap_or("the work tree");
-        let number =
-            now.promotion.map(|number| format!(", promotion {number}")).unwrap_or_default();
+        let number = now
+            .promotion
+            .map(|number| format!(", promotion {number}"))
+            .unwrap_or_default();
         events.push(event(
             EventKind::Served,
             format!("`{name}` is served from {what}{number}"),

@@ -1,11 +1,13 @@
-//! The instant that a set is served as of: what is expired leaves the served set when its time has come, without a commit.
+//! The instant that a set is served as of: what is expired leaves the served set when its time has
+//! come, without a commit.
 //!
-//! A set never goes back in time. A clock that runs backwards, after a restart too, must not revive an exemption that has
-//! ended: so an instant is never before the last one at which something ended, nor before the tip's commit. That
-//! last one is kept beside the state file; the state file itself keeps every attachment.
+//! A set never goes back in time. A clock that runs backwards, after a restart too, must not revive
+//! an exemption that has ended: so an instant is never before the last one at which something
+//! ended, nor before the tip's commit. That last one is kept beside the state file; the state file
+//! itself keeps every attachment.
 //!
-//! The follower compares with the wall clock every so often instead of sleeping until an instant: its sleep knows nothing of
-//! a machine that was suspended or of a clock that was set.
+//! The follower compares with the wall clock every so often instead of sleeping until an instant:
+//! its sleep knows nothing of a machine that was suspended or of a clock that was set.
 
 use std::fs;
 use std::io::{self, Write};
@@ -36,8 +38,8 @@ pub(super) fn patience(slot: &Slot, clock: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(left).unwrap_or_default().min(TICK))
 }
 
-/// Where something of what is served has expired by a clock, serves the set without it. Returns what is served then, and
-/// what was served before.
+/// Where something of what is served has expired by a clock, serves the set without it. Returns
+/// what is served then, and what was served before.
 pub(super) fn leave_expired(
     hub: &Hub,
     slot: &Slot,
@@ -49,7 +51,10 @@ pub(super) fn leave_expired(
 
     let next = Arc::new(served.as_of(now));
     let retired = hub.publish(slot, next.clone());
-    let (expired, instant) = (next.engine.expired_attachments().len(), next.engine.instant());
+    let (expired, instant) = (
+        next.engine.expired_attachments().len(),
+        next.engine.instant(),
+    );
     let set = &*slot.name;
     let is_draft = next.source == Source::Worktree;
     let instant = instant.map(tracing::field::display);
@@ -64,7 +69,11 @@ pub(super) struct InstantFile {
 
 impl InstantFile {
     pub fn new(folder: &StateFolder, environment: &str) -> Self {
-        Self { path: folder.path.join(state::file_name("instant", environment, "")) }
+        Self {
+            path: folder
+                .path
+                .join(state::file_name("instant", environment, "")),
+        }
     }
 
     /// What was kept, if anything that can be read was.
@@ -83,7 +92,9 @@ impl InstantFile {
         }
         let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".instant-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".instant-")
+            .tempfile_in(folder)?;
         writeln!(file, "{instant}")?;
         file.as_file().sync_all()?;
         file.persist(&self.path).map_err(|error| error.error)?;
@@ -104,7 +115,8 @@ mod tests {
         format!("2026-12-{text}Z").parse().unwrap()
     }
 
-    /// A slot that serves two attachments which end at the same instant, and a third that ends later.
+    /// A slot that serves two attachments which end at the same instant, and a third that ends
+    /// later.
     fn slot(clock: Timestamp) -> Arc<Slot> {
         let attachment = |team: &str, expires: &str| {
             format!(
@@ -122,7 +134,12 @@ mod tests {
         let slot = Slot::new("production", None);
         let engine = Arc::new(Engine::new(Arc::new(set)));
         let now = slot.instant(clock);
-        slot.swap(Arc::new(Snapshot::new(slot.name.clone(), engine, now, Source::Commit)));
+        slot.swap(Arc::new(Snapshot::new(
+            slot.name.clone(),
+            engine,
+            now,
+            Source::Commit,
+        )));
         slot
     }
 
@@ -146,7 +163,10 @@ mod tests {
     #[test]
     fn each_instant_is_left_once_and_to_the_second() {
         let (hub, slot) = (hub(), slot(at("01T00:00:00")));
-        assert_eq!((left(&slot), patience(&slot, at("01T00:00:00"))), (3, Some(TICK)));
+        assert_eq!(
+            (left(&slot), patience(&slot, at("01T00:00:00"))),
+            (3, Some(TICK))
+        );
         assert!(leave_expired(&hub, &slot, at("10T11:59:59.999")).is_none());
         let soon = patience(&slot, at("10T11:59:59.9"));
         assert_eq!(soon, Some(Duration::from_millis(100)));
@@ -158,7 +178,11 @@ mod tests {
         assert!(leave_expired(&hub, &slot, at("25T00:00:00")).is_some());
         assert_eq!((left(&slot), patience(&slot, at("25T00:00:00"))), (0, None));
         let full = slot.snapshot().unwrap();
-        assert_eq!(full.set().attachments.len(), 3, "the documents are all there");
+        assert_eq!(
+            full.set().attachments.len(),
+            3,
+            "the documents are all there"
+        );
     }
 
     #[test]
@@ -167,7 +191,10 @@ mod tests {
         assert!(leave_expired(&hub, &slot, at("11T00:00:00")).is_some());
         assert!(leave_expired(&hub, &slot, at("02T00:00:00")).is_none());
         // A new set is loaded by the clock that ran back.
-        let again = slot.snapshot().unwrap().as_of(slot.instant(at("02T00:00:00")));
+        let again = slot
+            .snapshot()
+            .unwrap()
+            .as_of(slot.instant(at("02T00:00:00")));
         assert_eq!(again.engine.set().attachments.len(), 1);
     }
 

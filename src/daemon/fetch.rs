@@ -1,4 +1,5 @@
-//! Fetching from a remote, on a thread of its own: the network must not keep the refs from being read.
+//! Fetching from a remote, on a thread of its own: the network must not keep the refs from being
+//! read.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -49,11 +50,16 @@ impl Fetcher {
             done,
         };
         let thread = background::spawn("refguard-fetch", Way::Far, move || worker.run(&urged));
-        Self { branches, urge: Some(urge), cancel, thread: thread.ok() }
+        Self {
+            branches,
+            urge: Some(urge),
+            cancel,
+            thread: thread.ok(),
+        }
     }
 
-    /// Says which branches to fetch from now on. Where they are others than before, as at the start, they are
-    /// fetched at once.
+    /// Says which branches to fetch from now on. Where they are others than before, as at the
+    /// start, they are fetched at once.
     pub fn set_branches(&self, branches: Vec<RefName>) {
         let before = std::mem::replace(&mut *lock(&self.branches), branches.clone());
         if before != branches {
@@ -101,23 +107,32 @@ impl Worker {
         }
     }
 
-    /// Fetches the environments' branches; returns those that the remote does not have. Keeps book of the ledgers that
-    /// it has no longer.
+    /// Fetches the environments' branches; returns those that the remote does not have. Keeps book
+    /// of the ledgers that it has no longer.
     fn fetch_once(&self, lost: &mut BTreeSet<String>) -> Result<Vec<RefName>, RepoError> {
         let mut branches = lock(&self.branches).clone();
         let remote = self.fetch.remote.as_str();
         let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
-        if matches!(repo.publish_branch(), Err(RepoError::UnnamedPublishBranch { .. }))
-            && let Some(head) = repo.list_remote(remote, Some(&self.cancel))?.head
+        if matches!(
+            repo.publish_branch(),
+            Err(RepoError::UnnamedPublishBranch { .. })
+        ) && let Some(head) = repo.list_remote(remote, Some(&self.cancel))?.head
         {
             repo.follow_remote_head(remote, &head)?;
         }
 
-        // Version numbers are counted on it, and it declares environments that nothing was promoted to yet.
+        // Version numbers are counted on it, and it declares environments that nothing was promoted
+        // to yet.
         let publish = repo.publish_branch().ok().flatten();
-        branches.extend(publish.clone().filter(|publish| !branches.contains(publish)));
-        let Fetched { mut missing, lost_ledgers } =
-            repo.fetch_branches(remote, &branches, &self.cancel)?;
+        branches.extend(
+            publish
+                .clone()
+                .filter(|publish| !branches.contains(publish)),
+        );
+        let Fetched {
+            mut missing,
+            lost_ledgers,
+        } = repo.fetch_branches(remote, &branches, &self.cancel)?;
         if !repo.takes_branches_only(remote)? {
             lost.extend(lost_ledgers);
         }

@@ -1,5 +1,5 @@
-//! The thread that follows: it sleeps until a hint or the poll, reads the refs, gives orders to the loaders, and
-//! publishes what they report.
+//! The thread that follows: it sleeps until a hint or the poll, reads the refs, gives orders to the
+//! loaders, and publishes what they report.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,10 +44,20 @@ impl Daemon {
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
         let thread = background::spawn("refguard-follow", Way::Little, move || {
             let mut follower = Follower::new(config, for_thread, for_hints, systemd, settled);
-            follower.look(Look { refs: true, worktree: true, poll: true, ..Look::default() });
+            follower.look(Look {
+                refs: true,
+                worktree: true,
+                poll: true,
+                ..Look::default()
+            });
             follower.run(&inbox);
         })?;
-        Ok(Self { hub, hints, first_look, thread: Some(thread) })
+        Ok(Self {
+            hub,
+            hints,
+            first_look,
+            thread: Some(thread),
+        })
     }
 
     /// What it serves.
@@ -137,8 +147,8 @@ impl Follower {
         }
     }
 
-    /// Follows until it is told to stop. Each turn shows the service manager's watchdog that this thread lives: it does
-    /// nothing that takes long.
+    /// Follows until it is told to stop. Each turn shows the service manager's watchdog that this
+    /// thread lives: it does nothing that takes long.
     fn run(&mut self, inbox: &Receiver<Hint>) {
         loop {
             self.systemd.alive();
@@ -161,8 +171,15 @@ impl Follower {
             if now >= self.polled + self.config.poll {
                 (look.refs, look.poll) = (true, true);
             }
-            look.refs |= self.tracked.iter().filter_map(Tracked::due).any(|due| due <= now);
-            look.worktree |= self.drafts.as_mut().is_some_and(|drafts| drafts.quiet.take(now));
+            look.refs |= self
+                .tracked
+                .iter()
+                .filter_map(Tracked::due)
+                .any(|due| due <= now);
+            look.worktree |= self
+                .drafts
+                .as_mut()
+                .is_some_and(|drafts| drafts.quiet.take(now));
             if look.refs || look.worktree || look.loaded {
                 self.look(look);
             }
@@ -205,14 +222,19 @@ impl Follower {
 
         let next = due.min().unwrap_or(now).saturating_duration_since(now);
         let clock = Timestamp::now();
-        let expiries = self.slots().filter_map(|slot| expiry::patience(slot, clock));
+        let expiries = self
+            .slots()
+            .filter_map(|slot| expiry::patience(slot, clock));
         let next = expiries.fold(next, Duration::min);
         self.systemd.beat().map_or(next, |beat| next.min(beat))
     }
 
     fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
         let drafts = self.drafts.iter().map(|drafts| &drafts.slot);
-        self.tracked.iter().map(|tracked| &tracked.slot).chain(drafts)
+        self.tracked
+            .iter()
+            .map(|tracked| &tracked.slot)
+            .chain(drafts)
     }
 
     /// What has expired by the wall clock is no longer served.
@@ -238,9 +260,13 @@ impl Follower {
         self.tell_when_settled();
     }
 
-    /// Tells the service manager, and who waits for the first look, once the default set is served, rejected or failed.
+    /// Tells the service manager, and who waits for the first look, once the default set is served,
+    /// rejected or failed.
     fn tell_when_settled(&mut self) {
-        let primary = self.tracked.iter().find(|tracked| self.hub.is_primary(&tracked.slot));
+        let primary = self
+            .tracked
+            .iter()
+            .find(|tracked| self.hub.is_primary(&tracked.slot));
         let is_busy = match primary {
             Some(primary) => primary.is_busy(),
             None => self.drafts.as_ref().is_some_and(Drafts::is_busy),
@@ -266,7 +292,9 @@ impl Follower {
                 self.hub.notes().clear(Subject::Repository, "");
                 if look.refs {
                     self.look_at_refs(root, repo, look);
-                    self.hub.shared_history().nudge(self.state_folder(Some(root)).as_ref());
+                    self.hub
+                        .shared_history()
+                        .nudge(self.state_folder(Some(root)).as_ref());
                 } else {
                     self.watch(root, Some(repo.common_dir()));
                 }
@@ -283,12 +311,18 @@ impl Follower {
         self.look_at_worktree(look);
     }
 
-    /// The environments that the served set names; a set may change them, so again until they agree.
+    /// The environments that the served set names; a set may change them, so again until they
+    /// agree.
     fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
         let state = self.state_folder(Some(root));
         for _ in 0..3 {
             let FollowedEnvironments { declared, served } = self.environments();
-            self.adopt(&declared.iter().map(|name| Environment::named(name)).collect::<Vec<_>>());
+            self.adopt(
+                &declared
+                    .iter()
+                    .map(|name| Environment::named(name))
+                    .collect::<Vec<_>>(),
+            );
             // Before the refs are read: what moves from then on gives a hint.
             self.watch(root, Some(repo.common_dir()));
             let context = Context {
@@ -301,7 +335,10 @@ impl Follower {
                 fetched: self.config.fetch.is_none() || look.fetched,
             };
             // One that nothing was promoted to is listed and not served, whatever its branch holds.
-            let to_serve = self.tracked.iter_mut().filter(|it| served.contains(&it.environment));
+            let to_serve = self
+                .tracked
+                .iter_mut()
+                .filter(|it| served.contains(&it.environment));
             to_serve.for_each(|tracked| tracked.follow(&context, repo));
             let agreed = self.environments();
             if declared == agreed.declared && served == agreed.served {
@@ -310,20 +347,41 @@ impl Follower {
         }
     }
 
-    /// Those that the repository's own past declares; where that cannot be read, the ones that are followed.
+    /// Those that the repository's own past declares; where that cannot be read, the ones that are
+    /// followed.
     fn environments(&self) -> FollowedEnvironments {
-        let remote = self.config.fetch.as_ref().map(|fetch| fetch.remote.as_str());
+        let remote = self
+            .config
+            .fetch
+            .as_ref()
+            .map(|fetch| fetch.remote.as_str());
         let found = followed_environments(&self.config.dir, &self.config.env, remote);
-        let trouble =
-            found.as_ref().err().map(|error| format!("cannot tell the environments: {error:#}"));
-        self.hub.notes().report(Subject::Repository, "environments", trouble);
+        let trouble = found
+            .as_ref()
+            .err()
+            .map(|error| format!("cannot tell the environments: {error:#}"));
+        self.hub
+            .notes()
+            .report(Subject::Repository, "environments", trouble);
         let known = || -> Vec<String> {
-            let tracked = self.tracked.iter().map(|tracked| tracked.environment.clone());
-            let default = Settings::default().environments.into_iter().map(|it| it.name);
-            if self.tracked.is_empty() { default.collect() } else { tracked.collect() }
+            let tracked = self
+                .tracked
+                .iter()
+                .map(|tracked| tracked.environment.clone());
+            let default = Settings::default()
+                .environments
+                .into_iter()
+                .map(|it| it.name);
+            if self.tracked.is_empty() {
+                default.collect()
+            } else {
+                tracked.collect()
+            }
         };
-        let found =
-            found.unwrap_or_else(|_| FollowedEnvironments { declared: known(), served: known() });
+        let found = found.unwrap_or_else(|_| FollowedEnvironments {
+            declared: known(),
+            served: known(),
+        });
         if let Some(fetcher) = &self.fetcher {
             let branches = found.declared.iter().map(|name| RefName::branch(name));
             fetcher.set_branches(branches.filter_map(Result::ok).collect());
@@ -332,20 +390,31 @@ impl Follower {
     }
 
     fn are_tracked(&self, environments: &[Environment]) -> bool {
-        let tracked = self.tracked.iter().map(|tracked| (&tracked.environment, &tracked.reference));
-        tracked.eq(environments.iter().map(|named| (&named.name, &named.reference)))
+        let tracked = self
+            .tracked
+            .iter()
+            .map(|tracked| (&tracked.environment, &tracked.reference));
+        tracked.eq(environments
+            .iter()
+            .map(|named| (&named.name, &named.reference)))
     }
 
-    /// Follows these environments: what is followed already stays as it is. A name that gets another ref keeps its set
-    /// until the new ref has a good one.
+    /// Follows these environments: what is followed already stays as it is. A name that gets
+    /// another ref keeps its set until the new ref has a good one.
     fn adopt(&mut self, environments: &[Environment]) {
         if !self.tracked.is_empty() && self.are_tracked(environments) {
             return;
         }
-        let remote = self.config.fetch.as_ref().map(|fetch| fetch.remote.as_str());
+        let remote = self
+            .config
+            .fetch
+            .as_ref()
+            .map(|fetch| fetch.remote.as_str());
         let mut old = std::mem::take(&mut self.tracked);
         for environment in environments {
-            let known = old.iter().position(|tracked| tracked.environment == environment.name);
+            let known = old
+                .iter()
+                .position(|tracked| tracked.environment == environment.name);
             let known = known.map(|at| old.swap_remove(at));
             self.tracked.push(match known {
                 Some(known) if known.reference == environment.reference => known,
@@ -359,7 +428,11 @@ impl Follower {
     fn set_slots(&self) {
         let drafts = self.drafts.iter().map(|drafts| drafts.slot.clone());
         self.hub.set_slots(
-            self.tracked.iter().map(|tracked| tracked.slot.clone()).chain(drafts).collect(),
+            self.tracked
+                .iter()
+                .map(|tracked| tracked.slot.clone())
+                .chain(drafts)
+                .collect(),
         );
     }
 
@@ -368,14 +441,19 @@ impl Follower {
             self.set_slots();
         }
         if let Some(drafts) = &mut self.drafts {
-            let why = DraftsLook { hinted: look.worktree, polled: look.poll };
+            let why = DraftsLook {
+                hinted: look.worktree,
+                polled: look.poll,
+            };
             drafts.follow(&self.config, &self.hub, &self.hints, why);
         }
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
     fn look_without_repository(&mut self, why: &str, look: Look) {
-        self.hub.notes().report(Subject::Repository, "", Some(why.to_owned()));
+        self.hub
+            .notes()
+            .report(Subject::Repository, "", Some(why.to_owned()));
         if self.tracked.is_empty() {
             self.adopt(&Settings::default().environments);
         }
@@ -389,22 +467,31 @@ impl Follower {
             urged: look.urged,
             fetched: false,
         };
-        self.tracked.iter_mut().for_each(|tracked| tracked.follow_nothing(&context, why));
+        self.tracked
+            .iter_mut()
+            .for_each(|tracked| tracked.follow_nothing(&context, why));
     }
 
-    /// Where the last good sets are kept: the folder that was named, the service manager's, or one in the git
-    /// directory. Where the repository cannot be opened, that one is guessed.
+    /// Where the last good sets are kept: the folder that was named, the service manager's, or one
+    /// in the git directory. Where the repository cannot be opened, that one is guessed.
     fn state_folder(&self, root: Option<&Root>) -> Option<StateFolder> {
         let folder = &self.config.dir;
         let owner = match root {
             Some(root) => Owner::of_root(root, folder),
             None => Owner::of_folder(folder),
         };
-        if let Some(named) = self.config.state_dir.clone().or_else(|| self.service_folder()) {
+        if let Some(named) = self
+            .config
+            .state_dir
+            .clone()
+            .or_else(|| self.service_folder())
+        {
             return Some(StateFolder::find(&named, owner, false));
         }
         let own = match root {
-            Some(root) => root.maybe_repo().map(|repo| repo.common_dir().join("refguard")),
+            Some(root) => root
+                .maybe_repo()
+                .map(|repo| repo.common_dir().join("refguard")),
             None => guess_state_folder(folder),
         };
         own.map(|own| StateFolder::find(&own, owner, true))
@@ -417,9 +504,14 @@ impl Follower {
 
     fn watch(&mut self, root: &Root, common_dir: Option<&Path>) {
         let references: Vec<&str> = self.tracked.iter().flat_map(Tracked::references).collect();
-        let mut folders = common_dir.map(|dir| ref_folders(dir, &references)).unwrap_or_default();
+        let mut folders = common_dir
+            .map(|dir| ref_folders(dir, &references))
+            .unwrap_or_default();
         let worktree = root.dir().ok().filter(|_| self.drafts.is_some());
-        folders.extend(worktree.map(|dir| Folder { path: dir.to_owned(), recursive: true }));
+        folders.extend(worktree.map(|dir| Folder {
+            path: dir.to_owned(),
+            recursive: true,
+        }));
         self.watcher.places(
             common_dir.iter().map(|dir| dir.to_path_buf()).collect(),
             worktree.map(Path::to_owned),
@@ -439,7 +531,9 @@ impl Follower {
 
 /// Where a daemon over this folder has kept its sets, if the repository were still there.
 fn guess_state_folder(folder: &Path) -> Option<PathBuf> {
-    let above = folder.ancestors().map(|folder| folder.join(".git/refguard"));
+    let above = folder
+        .ancestors()
+        .map(|folder| folder.join(".git/refguard"));
     let mut places = [folder.join("refguard")].into_iter().chain(above);
     places.find(|place| place.is_dir())
 }

@@ -1,5 +1,5 @@
-//! What git's history says: version numbers, promotions, pinned versions. Read beside serving, which never
-//! waits for it.
+//! What git's history says: version numbers, promotions, pinned versions. Read beside serving,
+//! which never waits for it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -126,21 +126,28 @@ impl History {
         self.index.load_full()
     }
 
-    /// What requests mean by `NAME@N`, in the order of the names. A name that was asked for since the last change of a
-    /// set or of history is known; others are read from git: not for a thread that answers others.
+    /// What requests mean by `NAME@N`, in the order of the names. A name that was asked for since
+    /// the last change of a set or of history is known; others are read from git: not for a thread
+    /// that answers others.
     ///
     /// # Errors
-    /// Where history is not read yet, or cannot be: a version must not be taken for unknown then. Where the time is over.
+    /// Where history is not read yet, or cannot be: a version must not be taken for unknown then.
+    /// Where the time is over.
     pub fn pinned(&self, names: &[String], deadline: Instant) -> Result<Vec<Requested>, NoHistory> {
         let (generation, mut known) = {
             let pins = lock(&self.pins);
-            let known = names.iter().filter_map(|name| pins.known.get_key_value(name));
+            let known = names
+                .iter()
+                .filter_map(|name| pins.known.get_key_value(name));
             let known = known.map(|(name, pin)| (name.clone(), pin.clone()));
             (pins.generation, known.collect::<HashMap<_, _>>())
         };
         let missing = names.iter().any(|name| !known.contains_key(name));
         let workspace = missing.then(|| Workspace::open(&self.dir)).transpose()?;
-        let mut history = workspace.as_ref().map(|open| self.history(open)).transpose()?;
+        let mut history = workspace
+            .as_ref()
+            .map(|open| self.history(open))
+            .transpose()?;
         for name in names {
             if known.contains_key(name) {
                 continue;
@@ -148,12 +155,17 @@ impl History {
             if Instant::now() > deadline {
                 return Err(NoHistory::Late);
             }
-            let Some(history) = &mut history else { continue };
+            let Some(history) = &mut history else {
+                continue;
+            };
             let requested = history.requested(name)?;
             known.insert(name.clone(), requested.clone());
             lock(&self.pins).remember(generation, name, requested);
         }
-        Ok(names.iter().filter_map(|name| known.get(name).cloned()).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| known.get(name).cloned())
+            .collect())
     }
 
     /// Forgets what names meant: a set or history has changed.
@@ -170,7 +182,8 @@ impl History {
     /// Where there is no such policy, or history is not read yet or cannot be.
     pub fn versions(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
         let mut list = self.version_list(policy)?;
-        list.versions.retain(|row| before.is_none_or(|before| row.number < before));
+        list.versions
+            .retain(|row| before.is_none_or(|before| row.number < before));
         Ok(to_value(&list)?)
     }
 
@@ -180,7 +193,9 @@ impl History {
     /// As there.
     pub fn version_list(&self, policy: &str) -> Result<VersionList, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        Ok(self.known(&workspace, policy)?.version_list(policy, &NoProgress)?)
+        Ok(self
+            .known(&workspace, policy)?
+            .version_list(policy, &NoProgress)?)
     }
 
     /// A page of them with their documents, the newest first: those before the number `before`.
@@ -190,7 +205,11 @@ impl History {
     pub fn version_page(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
         let mut history = self.known(&workspace, policy)?;
-        Ok(to_value(&history.version_page(policy, before, &NoProgress)?)?)
+        Ok(to_value(&history.version_page(
+            policy,
+            before,
+            &NoProgress,
+        )?)?)
     }
 
     /// One version of a policy with its document.
@@ -202,13 +221,22 @@ impl History {
         let mut history = self.known(&workspace, policy)?;
         let which = Which::Number(number);
         if history.find_version(policy, which, &NoProgress)?.is_none() {
-            return Err(NoHistory::NotFound(format!("there is no version {number} of `{policy}`")));
+            return Err(NoHistory::NotFound(format!(
+                "there is no version {number} of `{policy}`"
+            )));
         }
-        let shown = history.show_version(Address { policy, which: Some(which) }, &NoProgress)?;
+        let shown = history.show_version(
+            Address {
+                policy,
+                which: Some(which),
+            },
+            &NoProgress,
+        )?;
         Ok(to_value(&shown)?)
     }
 
-    /// Who made each of these versions of policies, and when; `None` of one that history does not know.
+    /// Who made each of these versions of policies, and when; `None` of one that history does not
+    /// know.
     ///
     /// # Errors
     /// Where history is not read yet, or cannot be.
@@ -217,11 +245,13 @@ impl History {
         versions: &[(String, u64)],
     ) -> Result<Vec<Option<Publication>>, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        Ok(self.history(&workspace)?.publications(versions, &NoProgress)?)
+        Ok(self
+            .history(&workspace)?
+            .publications(versions, &NoProgress)?)
     }
 
-    /// Two versions of a policy field by field, as `refguard compare --format json` writes them. Each is a
-    /// number, `latest`, or an environment for the version that it holds.
+    /// Two versions of a policy field by field, as `refguard compare --format json` writes them.
+    /// Each is a number, `latest`, or an environment for the version that it holds.
     ///
     /// # Errors
     /// As of [`Self::version`].
@@ -241,22 +271,27 @@ impl History {
             // Any other revision could name what was never published.
             let known = match which {
                 Which::Number(_) | Which::Latest => true,
-                Which::At(word) => {
-                    workspace.environment_refs()?.iter().any(|(name, _)| name == word)
-                }
+                Which::At(word) => workspace
+                    .environment_refs()?
+                    .iter()
+                    .any(|(name, _)| name == word),
             };
             if !known || history.find_version(policy, which, &NoProgress)?.is_none() {
                 return Err(NoHistory::NotFound(format!(
                     "there is no version `{word}` of `{policy}`"
                 )));
             }
-            Ok(Address { policy, which: Some(which) })
+            Ok(Address {
+                policy,
+                which: Some(which),
+            })
         };
         let (from, to) = (side(from)?, side(to)?);
         Ok(history.compare(from, to, &NoProgress)?)
     }
 
-    /// A page of an environment's promotions, as `refguard log --format json` writes them, with `next`.
+    /// A page of an environment's promotions, as `refguard log --format json` writes them, with
+    /// `next`.
     ///
     /// # Errors
     /// Where git cannot be read, or no longer has the cursor of that page.
@@ -266,7 +301,11 @@ impl History {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Value, NoHistory> {
-        Ok(to_value(&*self.promotion_page(environment, cursor, limit)?)?)
+        Ok(to_value(&*self.promotion_page(
+            environment,
+            cursor,
+            limit,
+        )?)?)
     }
 
     /// The folder of the policies.
@@ -310,8 +349,8 @@ impl History {
         Ok(history)
     }
 
-    /// Says that the publish branch may have moved; the first time starts the thread that reads it. What it reads is
-    /// kept in a folder, if there is one.
+    /// Says that the publish branch may have moved; the first time starts the thread that reads it.
+    /// What it reads is kept in a folder, if there is one.
     pub(super) fn nudge(self: &Arc<Self>, folder: Option<&StateFolder>) {
         *lock(&self.folder) = folder.cloned();
         let mut nudge = lock(&self.nudge);
@@ -367,7 +406,10 @@ impl History {
         let index = match known {
             Some(index) => index.follow(repo, tip, &NoProgress)?,
             None => {
-                let published = PublishedTip { prefix: workspace.root().prefix(), tip };
+                let published = PublishedTip {
+                    prefix: workspace.root().prefix(),
+                    tip,
+                };
                 let kept = self.read_kept();
                 let index = VersionIndex::read_from(repo, published, kept.as_deref(), &NoProgress)?;
                 self.keep(repo, &index);
@@ -384,12 +426,19 @@ impl History {
         unseal(read_private_file(&folder.path.join(KEPT), MAX_KEPT_BYTES).ok()??)
     }
 
-    /// Keeps what the first walk came to, so that the next start need not walk again: it goes on from there. Where it
-    /// cannot be written, the next start takes longer, and the note on the state folder says why.
+    /// Keeps what the first walk came to, so that the next start need not walk again: it goes on
+    /// from there. Where it cannot be written, the next start takes longer, and the note on the
+    /// state folder says why.
     fn keep(&self, repo: &Repo, index: &VersionIndex) {
-        let Some(folder) = lock(&self.folder).clone() else { return };
-        let Some(bytes) = index.to_bytes(repo) else { return };
-        let written = folder.claim().and_then(|()| Ok(write_sealed(&folder.path, KEPT, &bytes)?));
+        let Some(folder) = lock(&self.folder).clone() else {
+            return;
+        };
+        let Some(bytes) = index.to_bytes(repo) else {
+            return;
+        };
+        let written = folder
+            .claim()
+            .and_then(|()| Ok(write_sealed(&folder.path, KEPT, &bytes)?));
         if let Err(error) = written {
             tracing::debug!("the versions are not kept: {error:#}");
         }

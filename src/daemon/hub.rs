@@ -54,7 +54,11 @@ impl Hub {
     pub(super) fn new(config: &Config) -> Self {
         let (notes, listeners) = (Arc::<Notes>::default(), Arc::<Listeners>::default());
         Self {
-            history: Arc::new(History::new(config.dir.clone(), notes.clone(), listeners.clone())),
+            history: Arc::new(History::new(
+                config.dir.clone(),
+                notes.clone(),
+                listeners.clone(),
+            )),
             slots: ArcSwap::from_pointee(Vec::new()),
             polling: AtomicBool::new(false),
             notes,
@@ -75,11 +79,12 @@ impl Hub {
         if self.refuse_stale && self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
-        slot.snapshot().ok_or_else(|| not_ready(&slot.name, Some(&slot)))
+        slot.snapshot()
+            .ok_or_else(|| not_ready(&slot.name, Some(&slot)))
     }
 
-    /// Whether requests of a set are answered, and from a ref that was read lately; without a name, requests that name
-    /// none.
+    /// Whether requests of a set are answered, and from a ref that was read lately; without a name,
+    /// requests that name none.
     ///
     /// # Errors
     /// Why the set is not ready.
@@ -98,14 +103,19 @@ impl Hub {
             Some(name) if slots.is_empty() => Err(not_ready(name, None)),
             Some(name) => {
                 let named = slots.iter().find(|slot| &*slot.name == name);
-                named.cloned().ok_or_else(|| Unserved::Unknown(name.to_owned()))
+                named
+                    .cloned()
+                    .ok_or_else(|| Unserved::Unknown(name.to_owned()))
             }
-            None => find_primary(&slots).cloned().ok_or_else(|| not_ready(DEFAULT_SET, None)),
+            None => find_primary(&slots)
+                .cloned()
+                .ok_or_else(|| not_ready(DEFAULT_SET, None)),
         }
     }
 
     fn is_stale(&self, slot: &Slot) -> bool {
-        self.max_staleness.is_some_and(|limit| slot.follows_a_ref() && slot.unchecked_for() > limit)
+        self.max_staleness
+            .is_some_and(|limit| slot.follows_a_ref() && slot.unchecked_for() > limit)
     }
 
     /// Calls a function after each swap of a snapshot.
@@ -128,7 +138,8 @@ impl Hub {
         &self.clients
     }
 
-    /// The name of a set, by that name; without one, of the set that requests without a set are answered from.
+    /// The name of a set, by that name; without one, of the set that requests without a set are
+    /// answered from.
     ///
     /// # Errors
     /// Where there is no such set, or nothing is known of any yet.
@@ -166,7 +177,11 @@ impl Hub {
             version: 1,
             ready: self.ready(None).is_ok(),
             notes: [self.notes.sentences(), tally.notes()].concat(),
-            watch: if self.polling.load(Ordering::Relaxed) { "polling" } else { "notify" },
+            watch: if self.polling.load(Ordering::Relaxed) {
+                "polling"
+            } else {
+                "notify"
+            },
             sets: self.sets(),
             clients: ClientCounts::of(tally),
         }
@@ -174,7 +189,11 @@ impl Hub {
 
     /// What the daemon says of its sets.
     pub fn sets(&self) -> Vec<SetStatus> {
-        self.slots.load().iter().map(|slot| slot.status(self.is_stale(slot))).collect()
+        self.slots
+            .load()
+            .iter()
+            .map(|slot| slot.status(self.is_stale(slot)))
+            .collect()
     }
 
     pub(super) fn set_slots(&self, slots: Vec<Arc<Slot>>) {
@@ -186,8 +205,8 @@ impl Hub {
         find_primary(&self.slots.load()).is_some_and(|primary| primary.name == slot.name)
     }
 
-    /// Serves a snapshot from now on and tells the listeners. Returns the one before: taking a large one apart takes
-    /// milliseconds, so the caller lets a background thread drop it.
+    /// Serves a snapshot from now on and tells the listeners. Returns the one before: taking a
+    /// large one apart takes milliseconds, so the caller lets a background thread drop it.
     #[must_use = "the old snapshot is dropped in the background"]
     pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         let before = slot.swap(snapshot);
@@ -210,5 +229,8 @@ fn not_ready(name: &str, slot: Option<&Slot>) -> Unserved {
 }
 
 fn find_primary(slots: &[Arc<Slot>]) -> Option<&Arc<Slot>> {
-    slots.iter().find(|slot| &*slot.name == DEFAULT_SET).or_else(|| slots.first())
+    slots
+        .iter()
+        .find(|slot| &*slot.name == DEFAULT_SET)
+        .or_else(|| slots.first())
 }

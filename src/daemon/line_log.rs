@@ -1,7 +1,8 @@
 //! A log of lines, written by a thread of its own so that it never holds up who writes to it.
 //!
-//! Lines are lost where the thread is behind, and where they cannot be written (a full disk, a FIFO that nobody reads):
-//! both are counted, and the second is also a note. Knows nothing of what the lines say.
+//! Lines are lost where the thread is behind, and where they cannot be written (a full disk, a FIFO
+//! that nobody reads): both are counted, and the second is also a note. Knows nothing of what the
+//! lines say.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -39,7 +40,8 @@ pub enum LogTarget {
 }
 
 impl LogTarget {
-    /// Whether it can be written, as far as that is known before the first line. A FIFO that nobody reads yet is fine.
+    /// Whether it can be written, as far as that is known before the first line. A FIFO that nobody
+    /// reads yet is fine.
     ///
     /// # Errors
     /// Where it cannot be opened.
@@ -94,7 +96,11 @@ impl LineLog {
         };
         let thread = thread::Builder::new().name("refguard-decisions".to_owned());
         thread.spawn(move || writer.run(&inbox))?;
-        Ok(Self { messages, reopen, lost })
+        Ok(Self {
+            messages,
+            reopen,
+            lost,
+        })
     }
 
     /// Writes a line soon, or counts it as lost. The line ends with a line break.
@@ -195,7 +201,9 @@ impl LineWriter {
 
     /// Writes as much as can be; returns the bytes of it, and why it broke off.
     fn write_to_end(&mut self, batch: &[u8]) -> (usize, Option<io::Error>) {
-        let Some(out) = &mut self.out else { return (0, None) };
+        let Some(out) = &mut self.out else {
+            return (0, None);
+        };
         // After a broken line, so that the next one stays readable.
         if self.is_torn {
             match out.write_all(b"\n") {
@@ -260,7 +268,11 @@ impl LineWriter {
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().create(true).append(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .custom_flags(flags)
+        .open(path)?;
 
     // From here on a slow reader holds up the log's thread, which may wait.
     if file.metadata()?.file_type().is_fifo() {

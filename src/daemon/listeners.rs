@@ -1,4 +1,5 @@
-//! Functions that are called when what is served has changed: a snapshot, or the version numbers of its policies.
+//! Functions that are called when what is served has changed: a snapshot, or the version numbers of
+//! its policies.
 
 use std::sync::Mutex;
 

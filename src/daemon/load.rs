@@ -45,7 +45,11 @@ pub(super) fn judge(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet
     let mut checked = check_errors(loaded, as_of);
     match checked.set.take() {
         Some(set) if set.is_empty() => {
-            let missing = if set.policies.is_empty() { "policy" } else { "attachment" };
+            let missing = if set.policies.is_empty() {
+                "policy"
+            } else {
+                "attachment"
+            };
             Outcome::Rejected(format!("the set is empty: it has no {missing}"), Vec::new())
         }
         Some(set) => Outcome::Good(set, checked.lowered_findings()),
@@ -55,7 +59,11 @@ pub(super) fn judge(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet
                 0 | 1 => String::new(),
                 count => format!(" (and {} more)", count - 1),
             };
-            let first = checked.findings.first().map(ToString::to_string).unwrap_or_default();
+            let first = checked
+                .findings
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             Outcome::Rejected(format!("{first}{more}"), checked.findings)
         }
     }
@@ -78,8 +86,15 @@ fn is_passing(error: &Error) -> bool {
 
 /// What the rules of now say against a set that is served, as status shows it.
 pub(super) fn outdated(newer: &[Finding]) -> Option<Outdated> {
-    let findings = newer.iter().take(MAX_FINDINGS).map(output::finding_json).collect();
-    (!newer.is_empty()).then_some(Outdated { findings, errors: newer.len() })
+    let findings = newer
+        .iter()
+        .take(MAX_FINDINGS)
+        .map(output::finding_json)
+        .collect();
+    (!newer.is_empty()).then_some(Outdated {
+        findings,
+        errors: newer.len(),
+    })
 }
 
 /// A rejection as status shows it.
@@ -92,7 +107,11 @@ pub(super) fn rejected(
         commit: commit.map(|commit| commit.to_string()),
         at: Timestamp::now(),
         message,
-        findings: findings.iter().take(MAX_FINDINGS).map(output::finding_json).collect(),
+        findings: findings
+            .iter()
+            .take(MAX_FINDINGS)
+            .map(output::finding_json)
+            .collect(),
         errors: findings.len(),
     }
 }

@@ -1,5 +1,6 @@
-//! A file that is there while a commit is loaded. It is found again only where the load ended the process: by memory
-//! that ran out, say. Such a commit must not be the first thing that the next start tries.
+//! A file that is there while a commit is loaded. It is found again only where the load ended the
+//! process: by memory that ran out, say. Such a commit must not be the first thing that the next
+//! start tries.
 
 use std::fs;
 use std::io::{self, Write};
@@ -29,7 +30,11 @@ pub(super) struct LoadMarker {
 
 impl LoadMarker {
     pub fn new(folder: &StateFolder, environment: &str) -> Self {
-        Self { path: folder.path.join(state::file_name("loading", environment, "")) }
+        Self {
+            path: folder
+                .path
+                .join(state::file_name("loading", environment, "")),
+        }
     }
 
     /// The load that ended the process before this one, if one did.
@@ -37,11 +42,14 @@ impl LoadMarker {
         let bytes = read_private_file(&self.path, MAX_BYTES).ok()??;
         let text = std::str::from_utf8(&bytes).ok()?;
         let (commit, times) = text.trim_end().split_once(' ')?;
-        Some(Death { commit: commit.parse().ok()?, times: times.parse().ok()? })
+        Some(Death {
+            commit: commit.parse().ok()?,
+            times: times.parse().ok()?,
+        })
     }
 
-    /// Says that a commit is being loaded, after so many loads of it that ended the process. Where it cannot be written
-    /// a death goes unnoticed, which the note on the state folder says.
+    /// Says that a commit is being loaded, after so many loads of it that ended the process. Where
+    /// it cannot be written a death goes unnoticed, which the note on the state folder says.
     pub fn set(&self, commit: CommitId, deaths: u32) {
         let text = format!("{commit} {}\n", deaths.saturating_add(1));
         if let Err(error) = self.write(&text) {
@@ -53,7 +61,9 @@ impl LoadMarker {
     fn write(&self, text: &str) -> io::Result<()> {
         let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".loading-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".loading-")
+            .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.persist(&self.path).map_err(|error| error.error)?;
         Ok(())

@@ -1,7 +1,8 @@
 //! The thread that reads and judges the commits of one environment.
 //!
-//! Each environment has its own, with its own pool of worker threads: a commit that takes long to read holds up neither
-//! the other environments nor the follower. It must not know what is served by whom: orders come in, sets go out.
+//! Each environment has its own, with its own pool of worker threads: a commit that takes long to
+//! read holds up neither the other environments nor the follower. It must not know what is served
+//! by whom: orders come in, sets go out.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -31,7 +32,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What a loader is to do.
 pub(super) enum Order {
     /// Take up what was served last.
-    Restore { folder: StateFolder, reference: String, repo: Option<Repo> },
+    Restore {
+        folder: StateFolder,
+        reference: String,
+        repo: Option<Repo>,
+    },
     /// Read a commit.
     Load(LoadOrder),
 }
@@ -100,7 +105,11 @@ pub(super) enum LoadResult {
         files: Vec<SourceFile>,
     },
     /// The content is at fault: it will not get better by itself.
-    Rejected { message: String, findings: Vec<Finding>, commits_behind: Option<u64> },
+    Rejected {
+        message: String,
+        findings: Vec<Finding>,
+        commits_behind: Option<u64>,
+    },
     /// Something else is: it may.
     Failed(String),
 }
@@ -111,8 +120,8 @@ struct Standing {
     promotion: Option<u64>,
     /// What the last promotion left, whoever has moved the ref since.
     hold: Option<Hold>,
-    /// The release that promoted it. Of a tip that something else moved there: of the last promotion before, and
-    /// where there never was one, the first.
+    /// The release that promoted it. Of a tip that something else moved there: of the last
+    /// promotion before, and where there never was one, the first.
     release: Release,
     /// Why the set is another root's to serve, if it is.
     foreign: Option<String>,
@@ -149,7 +158,11 @@ impl Loader {
         background::spawn("refguard-load", Way::Little, move || {
             worker.run(&inbox, &report, &done);
         })?;
-        Ok(Self { orders, reports, busy: false })
+        Ok(Self {
+            orders,
+            reports,
+            busy: false,
+        })
     }
 
     pub fn is_busy(&self) -> bool {
@@ -184,7 +197,8 @@ struct Worker {
     reader: TrackedSet,
     /// The tree that the last good set was read from; none where it came from a file.
     served_tree: Option<TreeId>,
-    /// The newest promotion that was ever seen: by this process, or by the one before that left the state file.
+    /// The newest promotion that was ever seen: by this process, or by the one before that left the
+    /// state file.
     seen: Option<Promotion>,
 }
 
@@ -213,11 +227,21 @@ impl Worker {
 
     fn obey(&mut self, order: Order) -> Report {
         match order {
-            Order::Restore { folder, reference, repo } => {
+            Order::Restore {
+                folder,
+                reference,
+                repo,
+            } => {
                 let restored =
                     state::restore(&folder, &self.environment, &reference, repo.as_ref());
-                if let (Some(repo), Ok(Some(Restored { commit, promotion: Some(_), .. }))) =
-                    (&repo, &restored)
+                if let (
+                    Some(repo),
+                    Ok(Some(Restored {
+                        commit,
+                        promotion: Some(_),
+                        ..
+                    })),
+                ) = (&repo, &restored)
                 {
                     self.seen = repo.promotion_at(&self.environment, *commit).ok().flatten();
                 }
@@ -246,39 +270,66 @@ impl Worker {
 
     fn load(&mut self, order: LoadOrder, standing: Standing) -> LoadResult {
         if let Some(message) = standing.foreign {
-            return LoadResult::Rejected { message, findings: Vec::new(), commits_behind: None };
+            return LoadResult::Rejected {
+                message,
+                findings: Vec::new(),
+                commits_behind: None,
+            };
         }
-        let Standing { promotion, hold, release, .. } = standing;
+        let Standing {
+            promotion,
+            hold,
+            release,
+            ..
+        } = standing;
         let (engine, newer) = match self.read(&order, release) {
             Outcome::Good(engine, newer) => (engine, newer),
             Outcome::Rejected(message, findings) => {
                 let commits_behind =
                     count_commits_behind(&order.repo, order.served_commit, order.commit);
-                return LoadResult::Rejected { message, findings, commits_behind };
+                return LoadResult::Rejected {
+                    message,
+                    findings,
+                    commits_behind,
+                };
             }
             Outcome::Failed(message) => return LoadResult::Failed(message),
         };
 
-        // What only older rules take is judged whole each time, so that what is said against it is complete.
+        // What only older rules take is judged whole each time, so that what is said against it is
+        // complete.
         self.served_tree = self.reader.tree().filter(|_| newer.is_empty());
         let files = self.reader.sources();
-        let made = order.repo.commit(order.commit).ok().map(|commit| commit.committer.time.seconds);
+        let made = order
+            .repo
+            .commit(order.commit)
+            .ok()
+            .map(|commit| commit.committer.time.seconds);
         let made = made.and_then(|seconds| Timestamp::from_second(seconds).ok());
         // A date that no honest clock gives ends nothing before its time.
         let not_before = made.filter(|made| *made <= latest_honest(Timestamp::now()));
-        LoadResult::Good { engine, not_before, promotion, hold, release, newer, files }
+        LoadResult::Good {
+            engine,
+            not_before,
+            promotion,
+            hold,
+            release,
+            newer,
+            files,
+        }
     }
 
-    /// What the promotions of the environment say of a tip. Informational where it fails to be read: it never blocks
-    /// serving.
+    /// What the promotions of the environment say of a tip. Informational where it fails to be
+    /// read: it never blocks serving.
     fn find_standing(&mut self, order: &LoadOrder) -> Standing {
         let (repo, commit) = (&order.repo, order.commit);
         let newest = repo.newest_promotions(&self.environment, commit, order.recorded);
         let (newest, untold) = match newest {
             Ok(newest) => (newest, None),
-            Err(error) => {
-                (repo.claimed_promotion(&self.environment, commit), Some(error.to_string()))
-            }
+            Err(error) => (
+                repo.claimed_promotion(&self.environment, commit),
+                Some(error.to_string()),
+            ),
         };
         let retreat = match &untold {
             None => self.find_retreat(repo, newest.last()),
@@ -301,8 +352,8 @@ impl Worker {
         }
     }
 
-    /// Whether promotions are gone that were seen before. What was seen stays, so that it is said for as long as this
-    /// process runs.
+    /// Whether promotions are gone that were seen before. What was seen stays, so that it is said
+    /// for as long as this process runs.
     fn find_retreat(&mut self, repo: &Repo, newest: Option<&Promotion>) -> Option<Retreat> {
         let retreat = match &self.seen {
             Some(seen) => repo.find_retreat(seen, newest).ok().flatten(),
@@ -314,16 +365,22 @@ impl Worker {
         retreat
     }
 
-    /// That an environment belongs to another root than the one that is served, if its last promotion says so.
+    /// That an environment belongs to another root than the one that is served, if its last
+    /// promotion says so.
     fn find_owner(&self, last: &Promotion, prefix: &str) -> Option<String> {
         let (name, own) = (&self.environment, own_root(prefix));
         let owner = last.record.root.as_ref().filter(|owner| **owner != own)?;
-        Some(format!("`{name}` belongs to the root `{owner}`, and the root `{own}` is served"))
+        Some(format!(
+            "`{name}` belongs to the root `{owner}`, and the root `{own}` is served"
+        ))
     }
 
     /// Reads a commit: by what differs from what is served where that is enough, else whole.
     fn read(&mut self, order: &LoadOrder, release: Release) -> Outcome<Engine> {
-        let delta = match self.reader.advance(&order.repo, order.commit, &order.prefix) {
+        let delta = match self
+            .reader
+            .advance(&order.repo, order.commit, &order.prefix)
+        {
             Ok(delta) => delta,
             Err(error) => return judge(Err(error), release).map(index),
         };
@@ -340,10 +397,14 @@ impl Worker {
     }
 }
 
-/// Threads that parse and judge for one loader. Without them, it shares the process's, which another loader may keep busy.
+/// Threads that parse and judge for one loader. Without them, it shares the process's, which
+/// another loader may keep busy.
 fn build_pool() -> Option<rayon::ThreadPool> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .ok()
 }
 
 fn index(set: refguard_core::policy::PolicySet) -> Engine {
@@ -351,8 +412,19 @@ fn index(set: refguard_core::policy::PolicySet) -> Engine {
 }
 
 fn index_restored(restored: Restored, not_before: Option<Timestamp>) -> RestoredEngine {
-    let Restored { commit, promotion, set, newer } = restored;
-    RestoredEngine { commit, promotion, engine: index(set), not_before, newer }
+    let Restored {
+        commit,
+        promotion,
+        set,
+        newer,
+    } = restored;
+    RestoredEngine {
+        commit,
+        promotion,
+        engine: index(set),
+        not_before,
+        newer,
+    }
 }
 
 fn count_commits_behind(repo: &Repo, served: Option<CommitId>, tip: CommitId) -> Option<u64> {

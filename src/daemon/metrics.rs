@@ -17,8 +17,9 @@ use super::notes::lock;
 use super::status::{SetStatus, Status};
 
 /// Bounds of a reload's time, in seconds.
-const RELOAD_BUCKETS: [f64; 11] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const RELOAD_BUCKETS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SetLabel {
@@ -145,19 +146,39 @@ impl Metrics {
             self.polling.clone(),
         );
         registry.register("snapshot_info", "What is served", self.snapshot.clone());
-        registry.register("snapshot_policies", "Policies that are served", self.policies.clone());
+        registry.register(
+            "snapshot_policies",
+            "Policies that are served",
+            self.policies.clone(),
+        );
         registry.register(
             "snapshot_attachments",
             "Attachments that are served",
             self.attachments.clone(),
         );
         let text = "When the next attachment of what is served expires; no sample: none does";
-        registry.register("next_expiry_timestamp_seconds", text, self.next_expiry.clone());
+        registry.register(
+            "next_expiry_timestamp_seconds",
+            text,
+            self.next_expiry.clone(),
+        );
         let text = "When what is served was loaded";
-        registry.register("snapshot_loaded_timestamp_seconds", text, self.loaded_at.clone());
+        registry.register(
+            "snapshot_loaded_timestamp_seconds",
+            text,
+            self.loaded_at.clone(),
+        );
         let text = "When the ref was last read successfully";
-        registry.register("ref_checked_timestamp_seconds", text, self.checked_at.clone());
-        registry.register("rejected_info", "What was rejected last", self.rejected.clone());
+        registry.register(
+            "ref_checked_timestamp_seconds",
+            text,
+            self.checked_at.clone(),
+        );
+        registry.register(
+            "rejected_info",
+            "What was rejected last",
+            self.rejected.clone(),
+        );
         let text = "Seconds since the ref came to hold what is not served";
         registry.register("ref_unserved_seconds", text, self.unserved_seconds.clone());
         registry.register(
@@ -165,22 +186,38 @@ impl Metrics {
             "Commits of the ref that are not served",
             self.commits_behind.clone(),
         );
-        registry.register("stale", "Whether the ref was not read for too long", self.stale.clone());
+        registry.register(
+            "stale",
+            "Whether the ref was not read for too long",
+            self.stale.clone(),
+        );
         let text = "Whether the repository, the ref or what it holds cannot be read";
         registry.register("failing", text, self.failing.clone());
-        registry.register("clients", "Clients that report, by state", self.clients.clone());
+        registry.register(
+            "clients",
+            "Clients that report, by state",
+            self.clients.clone(),
+        );
         let text = "Clients that enforce a commit";
         registry.register("clients_commit", text, self.client_commits.clone());
         registry.register("hold", "Whether promotions are on hold", self.hold.clone());
         registry.register("build_info", "The program that serves", self.build.clone());
-        self.build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        self.build
+            .get_or_create(&BuildLabels {
+                version: env!("CARGO_PKG_VERSION"),
+            })
+            .set(1);
         registry.register(
             "fetch_failing",
             "Whether the last fetch failed",
             self.fetch.failing.clone(),
         );
         let text = "When the last fetch succeeded; 0: never";
-        registry.register("fetched_timestamp_seconds", text, self.fetch.fetched_at.clone());
+        registry.register(
+            "fetched_timestamp_seconds",
+            text,
+            self.fetch.fetched_at.clone(),
+        );
         let text = "Decisions that the log was too slow for, or could not write";
         registry.register("decisions_dropped", text, self.lost_decisions.clone());
     }
@@ -201,7 +238,12 @@ impl Metrics {
     }
 
     pub(super) fn count_reload(&self, set: &str, result: &'static str, took: Duration) {
-        self.reloads.get_or_create(&ReloadLabels { set: set.to_owned(), result }).inc();
+        self.reloads
+            .get_or_create(&ReloadLabels {
+                set: set.to_owned(),
+                result,
+            })
+            .inc();
         self.reload_seconds.observe(took.as_secs_f64());
     }
 
@@ -220,25 +262,38 @@ impl Metrics {
         text
     }
 
-    /// Every state of every set, also those that no client is in: an alert can then tell nought from nothing.
+    /// Every state of every set, also those that no client is in: an alert can then tell nought
+    /// from nothing.
     fn count_clients(&self, status: &Status, tally: &ClientTally) {
         self.clients.clear();
         self.client_commits.clear();
         for set in &status.sets {
             for state in ClientState::ALL {
                 let count = tally.states.get(&(set.name.clone(), state)).copied();
-                let labels = ClientLabels { set: set.name.clone(), state: state.name() };
-                self.clients.get_or_create(&labels).set(gauge_value(count.unwrap_or(0)));
+                let labels = ClientLabels {
+                    set: set.name.clone(),
+                    state: state.name(),
+                };
+                self.clients
+                    .get_or_create(&labels)
+                    .set(gauge_value(count.unwrap_or(0)));
             }
         }
         for ((set, commit), count) in &tally.commits {
-            let labels = CommitLabels { set: set.clone(), commit: commit.clone() };
-            self.client_commits.get_or_create(&labels).set(gauge_value(*count));
+            let labels = CommitLabels {
+                set: set.clone(),
+                commit: commit.clone(),
+            };
+            self.client_commits
+                .get_or_create(&labels)
+                .set(gauge_value(*count));
         }
     }
 
     fn describe(&self, status: &SetStatus) {
-        let set = || SetLabel { set: status.name.clone() };
+        let set = || SetLabel {
+            set: status.name.clone(),
+        };
         if let Some(digest) = &status.digest {
             let labels = SnapshotLabels {
                 set: status.name.clone(),
@@ -250,22 +305,45 @@ impl Metrics {
         }
         if let Some(rejected) = &status.rejected {
             let commit = rejected.commit.clone().unwrap_or_default();
-            self.rejected.get_or_create(&CommitLabels { set: status.name.clone(), commit }).set(1);
+            self.rejected
+                .get_or_create(&CommitLabels {
+                    set: status.name.clone(),
+                    commit,
+                })
+                .set(1);
         }
         if let Some(until) = status.valid_until {
-            self.next_expiry.get_or_create(&set()).set(until.as_second());
+            self.next_expiry
+                .get_or_create(&set())
+                .set(until.as_second());
         }
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.policies.get_or_create(&set()).set(number(status.policies));
-        self.attachments.get_or_create(&set()).set(number(status.attachments));
-        self.loaded_at.get_or_create(&set()).set(status.loaded_at.map_or(0, |at| at.as_second()));
-        self.checked_at.get_or_create(&set()).set(status.checked_at.map_or(0, |at| at.as_second()));
-        self.unserved_seconds.get_or_create(&set()).set(status.lag_seconds);
+        self.policies
+            .get_or_create(&set())
+            .set(number(status.policies));
+        self.attachments
+            .get_or_create(&set())
+            .set(number(status.attachments));
+        self.loaded_at
+            .get_or_create(&set())
+            .set(status.loaded_at.map_or(0, |at| at.as_second()));
+        self.checked_at
+            .get_or_create(&set())
+            .set(status.checked_at.map_or(0, |at| at.as_second()));
+        self.unserved_seconds
+            .get_or_create(&set())
+            .set(status.lag_seconds);
         let behind = status.commits_behind.and_then(|n| i64::try_from(n).ok());
-        self.commits_behind.get_or_create(&set()).set(behind.unwrap_or(0));
+        self.commits_behind
+            .get_or_create(&set())
+            .set(behind.unwrap_or(0));
         self.stale.get_or_create(&set()).set(status.stale.into());
-        self.failing.get_or_create(&set()).set(status.failing.is_some().into());
-        self.hold.get_or_create(&set()).set(status.hold.is_some().into());
+        self.failing
+            .get_or_create(&set())
+            .set(status.failing.is_some().into());
+        self.hold
+            .get_or_create(&set())
+            .set(status.hold.is_some().into());
     }
 }
 

@@ -1,4 +1,5 @@
-//! The daemon without its sockets: watches refs and the work tree, reloads, and holds what is served.
+//! The daemon without its sockets: watches refs and the work tree, reloads, and holds what is
+//! served.
 //!
 //! ```text
 //! watch, fetch ──hints──▶ follow ──orders──▶ loader (one an environment) ──reports──▶ follow ──▶ slot
@@ -6,10 +7,10 @@
 //!                          └─ environment, reload: what to do about a ref's value        └─▶ state_writer
 //! ```
 //!
-//! The follower's thread reads the refs and publishes; it never reads a set itself. Hints come from notify, truth is the
-//! ref's value. What is loaded becomes an immutable [`Snapshot`] in a slot of the [`Hub`], which readers take from
-//! without a lock; the last good one is also kept as a file (`state`, `state_folder`). Must not know the command line or
-//! HTTP.
+//! The follower's thread reads the refs and publishes; it never reads a set itself. Hints come from
+//! notify, truth is the ref's value. What is loaded becomes an immutable [`Snapshot`] in a slot of
+//! the [`Hub`], which readers take from without a lock; the last good one is also kept as a file
+//! (`state`, `state_folder`). Must not know the command line or HTTP.
 
 mod answers;
 mod archive;

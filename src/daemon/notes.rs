@@ -1,6 +1,7 @@
 //! Sentences for people about what is wrong beside the sets: the `notes` of `/v1/status`.
 //!
-//! Knows nothing of what the sentences are about: whoever finds a trouble sets its note, and clears it once it is over.
+//! Knows nothing of what the sentences are about: whoever finds a trouble sets its note, and clears
+//! it once it is over.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,13 +38,15 @@ pub enum Subject {
 pub struct Notes(Mutex<BTreeMap<(Subject, String), String>>);
 
 impl Notes {
-    /// Sets the note of a subject and a name (a set's, or empty); returns whether it says something new.
+    /// Sets the note of a subject and a name (a set's, or empty); returns whether it says something
+    /// new.
     pub fn set(&self, subject: Subject, name: &str, sentence: String) -> bool {
         let mut notes = lock(&self.0);
         notes.insert((subject, name.to_owned()), sentence.clone()) != Some(sentence)
     }
 
-    /// Removes the note of a subject and a name, and logs that it is over; returns whether there was one.
+    /// Removes the note of a subject and a name, and logs that it is over; returns whether there
+    /// was one.
     pub fn clear(&self, subject: Subject, name: &str) -> bool {
         let removed = lock(&self.0).remove(&(subject, name.to_owned()));
         if let Some(sentence) = &removed {

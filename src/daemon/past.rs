@@ -1,4 +1,5 @@
-//! What is kept of questions about environments' sets, for the next one. Must not know where it was read.
+//! What is kept of questions about environments' sets, for the next one. Must not know where it was
+//! read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,7 +60,12 @@ impl DifferenceKey {
     /// Of two sets, at an instant.
     pub fn new(before: &PastSet, after: &PastSet, now: Timestamp) -> Self {
         let ended = |past: &PastSet| {
-            let ends = past.engine.set().attachments.iter().filter_map(|it| it.expires);
+            let ends = past
+                .engine
+                .set()
+                .attachments
+                .iter()
+                .filter_map(|it| it.expires);
             ends.filter(|end| *end <= now).max()
         };
         Self {

@@ -1,5 +1,5 @@
-//! Files that the daemon wrote for itself, read back with suspicion: other users and programs may have put something
-//! else in their place.
+//! Files that the daemon wrote for itself, read back with suspicion: other users and programs may
+//! have put something else in their place.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -13,7 +13,8 @@ use rustix::fs::OFlags;
 /// Never blocks: a FIFO without a writer is refused, not waited for.
 ///
 /// # Errors
-/// Where it is no regular file, belongs to another user, is longer than `limit` bytes, or cannot be read.
+/// Where it is no regular file, belongs to another user, is longer than `limit` bytes, or cannot be
+/// read.
 pub(super) fn read_private_file(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     // Before it is opened: opening a device may already do something.
     let found = match fs::symlink_metadata(path) {
@@ -27,7 +28,10 @@ pub(super) fn read_private_file(path: &Path, limit: u64) -> io::Result<Option<Ve
 
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     // Again: something else may have taken its place in between.
     check_kind_and_owner(&file.metadata()?)?;
 
@@ -45,7 +49,10 @@ fn check_kind_and_owner(found: &fs::Metadata) -> io::Result<()> {
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != own {
-        let message = format!("it belongs to user {}, the daemon runs as user {own}", found.uid());
+        let message = format!(
+            "it belongs to user {}, the daemon runs as user {own}",
+            found.uid()
+        );
         return Err(io::Error::other(message));
     }
     Ok(())
@@ -63,22 +70,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("file"), "12345").unwrap();
-        assert_eq!(read_private_file(&path("file"), 5).unwrap().as_deref(), Some(&b"12345"[..]));
+        assert_eq!(
+            read_private_file(&path("file"), 5).unwrap().as_deref(),
+            Some(&b"12345"[..])
+        );
         assert_eq!(read_private_file(&path("none"), 5).unwrap(), None);
 
         let refused = |name: &str, limit| {
-            read_private_file(&path(name), limit).map(drop).unwrap_err().to_string()
+            read_private_file(&path(name), limit)
+                .map(drop)
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(refused("file", 4), "it is longer than 4 bytes");
         symlink(path("file"), path("link")).unwrap();
         assert_eq!(refused("link", 5), "it is not a regular file");
-        assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(path("fifo"))
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(refused("fifo", 5), "it is not a regular file");
         assert_eq!(refused(".", 5), "it is not a regular file");
         // `/` and what a system installs belong to root: another user, unless root runs the tests.
         if rustix::process::geteuid().as_raw() != 0 {
             let foreign = read_private_file(Path::new("/etc/passwd"), 1 << 20).unwrap_err();
-            assert!(foreign.to_string().starts_with("it belongs to user 0"), "{foreign}");
+            assert!(
+                foreign.to_string().starts_with("it belongs to user 0"),
+                "{foreign}"
+            );
         }
     }
 }

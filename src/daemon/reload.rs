@@ -59,20 +59,28 @@ impl Following {
 
     /// The value is served now.
     pub fn served(&mut self, value: CommitId) {
-        *self = Self { served: Some(value), ..Self::default() };
+        *self = Self {
+            served: Some(value),
+            ..Self::default()
+        };
     }
 
-    /// The state file's set is served. The ref's value is still loaded, also where it is the same commit.
+    /// The state file's set is served. The ref's value is still loaded, also where it is the same
+    /// commit.
     pub fn restored(&mut self, value: CommitId) {
         self.restored = Some(value);
     }
 
-    /// Loading the value has ended the process so many times. The wait grows from a minute, fourfold each time, up to
-    /// an hour; it is returned.
+    /// Loading the value has ended the process so many times. The wait grows from a minute,
+    /// fourfold each time, up to an hour; it is returned.
     pub fn died(&mut self, value: CommitId, times: u32, now: Instant) -> Duration {
         let factor = 4_u32.saturating_pow(times.saturating_sub(1));
         let wait = LONGEST.saturating_mul(factor).min(LONGEST_AFTER_DEATH);
-        self.retry = Some(Retry { commit: Some(value), due: now + wait, wait: LONGEST });
+        self.retry = Some(Retry {
+            commit: Some(value),
+            due: now + wait,
+            wait: LONGEST,
+        });
         wait
     }
 
@@ -86,19 +94,24 @@ impl Following {
         (self.rejected, self.retry, self.doubted) = (Some(value), None, None);
     }
 
-    /// What the value was judged by has changed: it is loaded again. Served or not, it is that until then.
+    /// What the value was judged by has changed: it is loaded again. Served or not, it is that
+    /// until then.
     pub fn doubt(&mut self, value: CommitId) {
         self.doubted = Some(value);
     }
 
-    /// The value (or, without one, reading the ref) failed for a passing reason. The wait doubles from
-    /// one second up to a minute; it is returned.
+    /// The value (or, without one, reading the ref) failed for a passing reason. The wait doubles
+    /// from one second up to a minute; it is returned.
     pub fn failed(&mut self, value: Option<CommitId>, now: Instant) -> Duration {
         let wait = match self.retry {
             Some(last) if last.commit == value => (last.wait * 2).min(LONGEST),
             _ => Duration::from_secs(1),
         };
-        self.retry = Some(Retry { commit: value, due: now + wait, wait });
+        self.retry = Some(Retry {
+            commit: value,
+            due: now + wait,
+            wait,
+        });
         wait
     }
 
@@ -112,7 +125,8 @@ impl Following {
         self.served.or(self.restored)
     }
 
-    /// Whether the value is served, was read from the repository, and nothing speaks against it since.
+    /// Whether the value is served, was read from the repository, and nothing speaks against it
+    /// since.
     pub fn is_served(&self, value: CommitId) -> bool {
         let against = [self.rejected, self.doubted];
         self.served == Some(value) && !against.contains(&Some(value))
@@ -147,12 +161,16 @@ mod tests {
     #[test]
     fn a_failed_value_is_tried_after_1_2_4_up_to_60_seconds_and_at_once_where_asked() {
         let (now, mut following) = (Instant::now(), Following::default());
-        let waits: Vec<u64> =
-            (0..8).map(|_| following.failed(Some(commit(b'a')), now).as_secs()).collect();
+        let waits: Vec<u64> = (0..8)
+            .map(|_| following.failed(Some(commit(b'a')), now).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
         assert_eq!(following.step(commit(b'a'), now, true), Step::Load);
-        assert_eq!(following.step(commit(b'a'), now + LONGEST, false), Step::Load);
+        assert_eq!(
+            following.step(commit(b'a'), now + LONGEST, false),
+            Step::Load
+        );
         assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
         assert_eq!(following.failed(Some(commit(b'b')), now).as_secs(), 1);
         following.served(commit(b'b'));
@@ -180,7 +198,11 @@ mod tests {
 
         following.rejected(commit(b'a'));
         assert_eq!(following.step(commit(b'a'), now, false), Step::Nothing);
-        assert_eq!(following.current(), Some(commit(b'a')), "nothing better has come");
+        assert_eq!(
+            following.current(),
+            Some(commit(b'a')),
+            "nothing better has come"
+        );
         assert!(!following.is_served(commit(b'a')));
 
         following.doubt(commit(b'a'));
@@ -202,12 +224,16 @@ mod tests {
     fn a_value_whose_load_ended_the_process_waits_longer_each_time_but_not_where_asked() {
         let (now, value) = (Instant::now(), commit(b'a'));
         let mut following = Following::default();
-        let waits: Vec<u64> =
-            (1..6).map(|times| following.died(value, times, now).as_secs()).collect();
+        let waits: Vec<u64> = (1..6)
+            .map(|times| following.died(value, times, now).as_secs())
+            .collect();
         assert_eq!(waits, [60, 240, 960, 3_600, 3_600]);
         assert_eq!(following.step(value, now + LONGEST, false), Step::Wait);
         assert_eq!(following.step(value, now, true), Step::Load);
-        assert_eq!(following.step(value, now + LONGEST_AFTER_DEATH, false), Step::Load);
+        assert_eq!(
+            following.step(value, now + LONGEST_AFTER_DEATH, false),
+            Step::Load
+        );
         assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
     }
 }

@@ -1,7 +1,8 @@
 //! What another revision would say to the requests that are answered, counted beside the answers.
 //!
-//! Whoever answers a request hands it over without waiting; a thread of low priority asks both sets. Where it does not keep
-//! up, requests are shed and counted as such. Nothing here changes an answer. Must not know HTTP.
+//! Whoever answers a request hands it over without waiting; a thread of low priority asks both
+//! sets. Where it does not keep up, requests are shed and counted as such. Nothing here changes an
+//! answer. Must not know HTTP.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -87,7 +88,12 @@ struct Counters {
 
 impl Counters {
     fn count(&self, result: &'static str, region: &str) {
-        self.requests.get_or_create(&RequestLabels { result, region: region.to_owned() }).inc();
+        self.requests
+            .get_or_create(&RequestLabels {
+                result,
+                region: region.to_owned(),
+            })
+            .inc();
     }
 }
 
@@ -187,9 +193,17 @@ impl Shadow {
         let (queue, inbox) = sync_channel(MAX_WAITING);
         let report = Mutex::new(empty_report(&options.revision));
         let shed = AtomicU64::new(0);
-        let shadow = Arc::new(Self { hub, queue, shed, counters, report });
+        let shadow = Arc::new(Self {
+            hub,
+            queue,
+            shed,
+            counters,
+            report,
+        });
         let own = shadow.clone();
-        spawn("refguard-shadow", Way::Far, move || Caster::new(own, options).run(&inbox))?;
+        spawn("refguard-shadow", Way::Far, move || {
+            Caster::new(own, options).run(&inbox)
+        })?;
         Ok(shadow)
     }
 
@@ -200,12 +214,18 @@ impl Shadow {
 
     /// Takes a request that was answered, and the policies that it names.
     pub fn see_request(&self, answered: &Snapshot, context: &Context, named: &[String]) {
-        self.see(answered, || Seen::Request(Box::new((context.clone(), named.to_vec()))));
+        self.see(answered, || {
+            Seen::Request(Box::new((context.clone(), named.to_vec())))
+        });
     }
 
     fn see(&self, answered: &Snapshot, seen: impl FnOnce() -> Seen) {
         // Requests without a set are what is compared.
-        if !self.hub.set_name(None).is_ok_and(|set| set == answered.name) {
+        if !self
+            .hub
+            .set_name(None)
+            .is_ok_and(|set| set == answered.name)
+        {
             return;
         }
         if self.queue.try_send(seen()).is_err() {
@@ -284,7 +304,14 @@ struct Caster {
 impl Caster {
     fn new(shadow: Arc<Shadow>, options: ShadowOptions) -> Self {
         let (sets, samples) = (TrackedSet::default(), VecDeque::new());
-        Self { shadow, options, sets, pair: None, incomparable: None, samples }
+        Self {
+            shadow,
+            options,
+            sets,
+            pair: None,
+            incomparable: None,
+            samples,
+        }
     }
 
     fn run(mut self, inbox: &Receiver<Seen>) {
@@ -294,12 +321,17 @@ impl Caster {
                 let trouble = self.look().err();
                 let revision = &self.options.revision;
                 let trouble = trouble.map(|error| format!("shadow `{revision}`: {error:#}"));
-                // Before anything is served there is nothing to compare with: that is looked at again soon.
+                // Before anything is served there is nothing to compare with: that is looked at
+                // again soon.
                 let is_settled = self.pair.is_some() || trouble.is_some();
                 self.shadow.hub.notes().report(Subject::Shadow, "", trouble);
                 looked = is_settled.then(Instant::now);
             }
-            let patience = if looked.is_some() { self.options.poll } else { FIRST_LOOK };
+            let patience = if looked.is_some() {
+                self.options.poll
+            } else {
+                FIRST_LOOK
+            };
             match inbox.recv_timeout(patience) {
                 Ok(seen) => self.count(seen),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -308,9 +340,12 @@ impl Caster {
         }
     }
 
-    /// Looks up what is served and what the revision holds, and begins anew where either is another one.
+    /// Looks up what is served and what the revision holds, and begins anew where either is another
+    /// one.
     fn look(&mut self) -> Result<()> {
-        let Ok(snapshot) = self.shadow.hub.snapshot(None) else { return Ok(()) };
+        let Ok(snapshot) = self.shadow.hub.snapshot(None) else {
+            return Ok(());
+        };
         let workspace = Workspace::open(&self.options.dir)?;
         let commit = workspace.revision(&self.options.revision)?.0.to_string();
         let now = Timestamp::now();
@@ -432,7 +467,10 @@ impl Caster {
                 let is_new = !counts.contains_key(guardrail) && counts.len() >= MAX_GUARDRAILS;
                 let name = if is_new { "others" } else { guardrail.as_str() };
                 *counts.entry(name.to_owned()).or_default() += 1;
-                let labels = GuardrailLabels { change, guardrail: name.to_owned() };
+                let labels = GuardrailLabels {
+                    change,
+                    guardrail: name.to_owned(),
+                };
                 counters.guardrails.get_or_create(&labels).inc();
             }
         }
@@ -440,9 +478,17 @@ impl Caster {
             if self.samples.len() >= self.options.samples.min(MAX_SAMPLES) {
                 self.samples.pop_front();
             }
-            let context = if self.options.hash_keys { hide_key(context) } else { context.clone() };
+            let context = if self.options.hash_keys {
+                hide_key(context)
+            } else {
+                context.clone()
+            };
             let compared = compared.clone();
-            self.samples.push_back(ShadowSample { at: Timestamp::now(), context, compared });
+            self.samples.push_back(ShadowSample {
+                at: Timestamp::now(),
+                context,
+                compared,
+            });
             report.samples = self.samples.iter().rev().cloned().collect();
         }
     }

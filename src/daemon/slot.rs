@@ -15,14 +15,15 @@ use crate::repo::CommitId;
 
 /// A set's snapshot behind an atomic pointer.
 ///
-/// INVARIANT (one writer): only the follower's thread swaps the snapshot and writes the facts. A reader takes the
-/// `Arc` once and answers wholly from it.
+/// INVARIANT (one writer): only the follower's thread swaps the snapshot and writes the facts. A
+/// reader takes the `Arc` once and answers wholly from it.
 pub(super) struct Slot {
     /// An environment's name, or `worktree`.
     pub name: Arc<str>,
     snapshot: ArcSwapOption<Snapshot>,
     started: Instant,
-    /// Milliseconds from `started` to the last successful reading of the ref, plus one; 0: never read.
+    /// Milliseconds from `started` to the last successful reading of the ref, plus one; 0: never
+    /// read.
     checked: AtomicU64,
     facts: Mutex<Facts>,
 }
@@ -47,7 +48,10 @@ pub(super) struct Facts {
 
 impl Slot {
     pub fn new(name: &str, reference: Option<String>) -> Arc<Self> {
-        let facts = Facts { reference, ..Facts::default() };
+        let facts = Facts {
+            reference,
+            ..Facts::default()
+        };
         Arc::new(Self {
             name: name.into(),
             snapshot: ArcSwapOption::empty(),
@@ -69,12 +73,19 @@ impl Slot {
         self.snapshot.swap(Some(snapshot))
     }
 
-    /// Nothing is wrong with what is served any more. What was is logged as over: the other half of its warning.
+    /// Nothing is wrong with what is served any more. What was is logged as over: the other half of
+    /// its warning.
     pub fn settle(&self) {
         let trouble = {
             let mut facts = self.facts();
-            let failing = facts.failing.take().map(|it| format!("cannot load: {}", it.message));
-            let rejected = facts.rejected.take().map(|it| format!("rejected: {}", it.message));
+            let failing = facts
+                .failing
+                .take()
+                .map(|it| format!("cannot load: {}", it.message));
+            let rejected = facts
+                .rejected
+                .take()
+                .map(|it| format!("rejected: {}", it.message));
             rejected.or(failing)
         };
         if let Some(trouble) = trouble {
@@ -111,14 +122,24 @@ impl Slot {
     /// How long ago the ref was read; since the slot was made, where it never was.
     pub fn unchecked_for(&self) -> Duration {
         let checked = self.checked.load(Ordering::Relaxed).saturating_sub(1);
-        self.started.elapsed().saturating_sub(Duration::from_millis(checked))
+        self.started
+            .elapsed()
+            .saturating_sub(Duration::from_millis(checked))
     }
 
     /// Why nothing is served, as far as it is known.
     pub fn trouble(&self) -> Option<String> {
         let facts = self.facts();
-        let rejected = facts.rejected.as_ref().map(|rejected| rejected.message.clone());
-        rejected.or_else(|| facts.failing.as_ref().map(|failing| failing.message.clone()))
+        let rejected = facts
+            .rejected
+            .as_ref()
+            .map(|rejected| rejected.message.clone());
+        rejected.or_else(|| {
+            facts
+                .failing
+                .as_ref()
+                .map(|failing| failing.message.clone())
+        })
     }
 
     /// The set's object in `/v1/status`.
@@ -144,7 +165,9 @@ impl Slot {
             ref_commit,
             commit,
             commits_behind: facts.commits_behind,
-            lag_seconds: facts.unserved_since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
+            lag_seconds: facts
+                .unserved_since
+                .map_or(0.0, |since| since.elapsed().as_secs_f64()),
             rejected: facts.rejected.clone(),
             outdated: facts.outdated.clone(),
             failing: facts.failing.clone(),

@@ -57,11 +57,13 @@ pub struct Snapshot {
     numbers: ArcSwapOption<Numbers>,
 }
 
-/// The version numbers of a set's policies, as of one reading of history. Looked up once for each policy: asking the index
-/// for each policy of each answer costs a quarter more for the whole answer.
+/// The version numbers of a set's policies, as of one reading of history. Looked up once for each
+/// policy: asking the index for each policy of each answer costs a quarter more for the whole
+/// answer.
 pub struct Numbers {
     history: Arc<VersionIndex>,
-    /// By [`PolicyId`]: empty until it is asked for; `None` where history does not know the policy as it is.
+    /// By [`PolicyId`]: empty until it is asked for; `None` where history does not know the policy
+    /// as it is.
     known: Box<[OnceLock<Option<u64>>]>,
     /// The cache of answers that list policies with these numbers.
     pub answers: Answers,
@@ -72,10 +74,16 @@ impl Numbers {
     fn new(history: Arc<VersionIndex>, policies: usize) -> Self {
         let known = (0..policies).map(|_| OnceLock::new()).collect();
         let (answers, revision) = (Answers::default(), OnceLock::new());
-        Self { history, known, answers, revision }
+        Self {
+            history,
+            known,
+            answers,
+            revision,
+        }
     }
 
-    /// The numbers of the set `now`, where these are of the set `before`: unchanged policies keep theirs.
+    /// The numbers of the set `now`, where these are of the set `before`: unchanged policies keep
+    /// theirs.
     fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
         let numbers = Self::new(self.history.clone(), now.policies.len());
         let policies = before.policies.iter().zip(&now.policies);
@@ -88,7 +96,8 @@ impl Numbers {
         numbers
     }
 
-    /// Tells these numbers from every other numbers of the same set: 16 hex digits of their SHA-256.
+    /// Tells these numbers from every other numbers of the same set: 16 hex digits of their
+    /// SHA-256.
     pub fn revision(&self, set: &PolicySet) -> &str {
         self.revision.get_or_init(|| {
             let mut hash = Sha256::new();
@@ -146,14 +155,23 @@ impl Snapshot {
 
     /// The same, as an environment's tip.
     pub(super) fn of_commit(self, commit: CommitId, promotion: Option<u64>) -> Self {
-        Self { commit: Some(commit.to_string().into()), promotion, ..self }
+        Self {
+            commit: Some(commit.to_string().into()),
+            promotion,
+            ..self
+        }
     }
 
     /// The same snapshot with the version numbers of policies that it shares with the one before.
     pub(super) fn after(self, before: &Self) -> Self {
         let known = before.numbers.load();
-        let numbers = known.as_ref().map(|known| Arc::new(known.carried(before.set(), self.set())));
-        Self { numbers: ArcSwapOption::new(numbers), ..self }
+        let numbers = known
+            .as_ref()
+            .map(|known| Arc::new(known.carried(before.set(), self.set())));
+        Self {
+            numbers: ArcSwapOption::new(numbers),
+            ..self
+        }
     }
 
     /// The set, with every attachment, expired or not.
@@ -163,20 +181,27 @@ impl Snapshot {
 
     /// As answers name it.
     pub fn origin(&self) -> Origin<'_> {
-        Origin { set: &self.name, commit: self.commit.as_deref(), promotion: self.promotion }
+        Origin {
+            set: &self.name,
+            commit: self.commit.as_deref(),
+            promotion: self.promotion,
+        }
     }
 
     /// The version of one of its policies.
     pub fn number(&self, history: &History, name: &str) -> Option<u64> {
         let (id, policy) = self.set().find_policy(name)?;
-        self.numbers(history)?.number(id, || (&policy.name, &policy.digest))
+        self.numbers(history)?
+            .number(id, || (&policy.name, &policy.digest))
     }
 
     /// The versions of its policies; `None` while history is being read.
     pub fn numbers(&self, history: &History) -> Option<Arc<Numbers>> {
         let read = history.index()?;
-        if let Some(known) =
-            self.numbers.load_full().filter(|known| Arc::ptr_eq(&known.history, &read))
+        if let Some(known) = self
+            .numbers
+            .load_full()
+            .filter(|known| Arc::ptr_eq(&known.history, &read))
         {
             return Some(known);
         }

@@ -1,9 +1,9 @@
-//! The last good set of an environment as a file: what a restart serves until the repository was read, and for as long
-//! as the repository has nothing good.
+//! The last good set of an environment as a file: what a restart serves until the repository was
+//! read, and for as long as the repository has nothing good.
 //!
-//! `served-ENVIRONMENT.json` holds the texts of the set's files, so that it is rebuilt and judged by the same loader as
-//! a commit. It names the repository, the root and the environment that it is of, and is taken only by a daemon that
-//! serves these.
+//! `served-ENVIRONMENT.json` holds the texts of the set's files, so that it is rebuilt and judged
+//! by the same loader as a commit. It names the repository, the root and the environment that it is
+//! of, and is taken only by a daemon that serves these.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -25,7 +25,8 @@ use crate::repo::{CommitId, Repo};
 
 /// The format that is written. Version 1 named no repository and no root.
 const VERSION: u32 = 2;
-/// The longest state file that is read: the largest set that is accepted, with room for JSON's escapes.
+/// The longest state file that is read: the largest set that is accepted, with room for JSON's
+/// escapes.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// What is kept of a served set.
@@ -86,7 +87,9 @@ impl StateFile {
     /// The release whose rules the set keeps.
     fn release(&self) -> Release {
         let named = self.release.as_deref();
-        named.map_or(Release::FIRST, |text| Release::parse(text).unwrap_or(Release::CURRENT))
+        named.map_or(Release::FIRST, |text| {
+            Release::parse(text).unwrap_or(Release::CURRENT)
+        })
     }
 }
 
@@ -100,14 +103,18 @@ fn write_files<S: Serializer>(files: &[SourceFile], serializer: S) -> Result<S::
 
 /// The name of an environment's state file, or of another file that is kept for it.
 pub(super) fn file_name(kind: &str, environment: &str, ending: &str) -> String {
-    format!("{kind}-{}{ending}", utf8_percent_encode(environment, NON_ALPHANUMERIC))
+    format!(
+        "{kind}-{}{ending}",
+        utf8_percent_encode(environment, NON_ALPHANUMERIC)
+    )
 }
 
-/// The set that was served last, judged again; `None` where nothing was kept. Where the repository can be opened, what
-/// is kept of a commit that is there must be what the commit holds.
+/// The set that was served last, judged again; `None` where nothing was kept. Where the repository
+/// can be opened, what is kept of a commit that is there must be what the commit holds.
 ///
 /// # Errors
-/// Where a file was kept that is not this repository's, root's and environment's, or is not as it was written.
+/// Where a file was kept that is not this repository's, root's and environment's, or is not as it
+/// was written.
 pub(super) fn restore(
     folder: &StateFolder,
     environment: &str,
@@ -115,8 +122,14 @@ pub(super) fn restore(
     repo: Option<&Repo>,
 ) -> Result<Option<Restored>> {
     let name = file_name("served", environment, ".json");
-    let wanted = Wanted { folder, environment, reference, repo };
-    // The folder that was named may hold what a version without `owner.json` wrote, or the repository's before it moved.
+    let wanted = Wanted {
+        folder,
+        environment,
+        reference,
+        repo,
+    };
+    // The folder that was named may hold what a version without `owner.json` wrote, or the
+    // repository's before it moved.
     match wanted.read(&folder.path.join(&name)) {
         Ok(None) if folder.path != folder.named => wanted.read(&folder.named.join(&name)),
         found => found,
@@ -141,17 +154,25 @@ impl Wanted<'_> {
         };
         let refused = || format!("`{shown}` is not what was written there");
         let mut state: StateFile = serde_json::from_slice(&bytes).with_context(refused)?;
-        // 0.1 also named files that it did not read, without their texts. An empty file says nothing.
+        // 0.1 also named files that it did not read, without their texts. An empty file says
+        // nothing.
         state.files.retain(|(_, text)| !text.is_empty());
         drop(bytes);
-        let commit =
-            self.check_origin(&state).with_context(|| format!("`{shown}` is not taken"))?;
+        let commit = self
+            .check_origin(&state)
+            .with_context(|| format!("`{shown}` is not taken"))?;
 
-        let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let files = state
+            .files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()));
         match judge(Ok(read_files(files)), state.release()) {
-            Outcome::Good(set, newer) if *set.digest == *state.digest => {
-                Ok(Some(Restored { commit, promotion: state.promotion, set, newer }))
-            }
+            Outcome::Good(set, newer) if *set.digest == *state.digest => Ok(Some(Restored {
+                commit,
+                promotion: state.promotion,
+                set,
+                newer,
+            })),
             Outcome::Good(..) => bail!("{}: its digest differs", refused()),
             Outcome::Rejected(message, _) | Outcome::Failed(message) => {
                 bail!("{}: {message}", refused())
@@ -162,14 +183,24 @@ impl Wanted<'_> {
     /// Whether a file is of this repository, root and environment; returns its commit.
     fn check_origin(&self, state: &StateFile) -> Result<CommitId> {
         if !(1..=VERSION).contains(&state.version) {
-            bail!("its format {} is not known to this version of refguard", state.version);
+            bail!(
+                "its format {} is not known to this version of refguard",
+                state.version
+            );
         }
         if state.set != self.environment || state.reference != self.reference {
-            bail!("it is of the environment `{}` at `{}`", state.set, state.reference);
+            bail!(
+                "it is of the environment `{}` at `{}`",
+                state.set,
+                state.reference
+            );
         }
         let commit: CommitId = state.commit.parse().context("its commit is no commit id")?;
 
-        let files = state.files.iter().map(|(path, text)| (path.as_str(), text.as_bytes()));
+        let files = state
+            .files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_bytes()));
         let prefix = match self.folder.owner.root.as_str() {
             "." => "",
             root => root,
@@ -206,7 +237,9 @@ impl Wanted<'_> {
 /// Where the folder cannot be written, or is another repository's or root's.
 pub(super) fn write(folder: &StateFolder, kept: &Kept) -> Result<()> {
     folder.claim()?;
-    let path = folder.path.join(file_name("served", &kept.environment, ".json"));
+    let path = folder
+        .path
+        .join(file_name("served", &kept.environment, ".json"));
     let refused = || format!("cannot write `{}`", path.display());
     let temporary = tempfile::Builder::new()
         .prefix(".served-")
@@ -231,7 +264,8 @@ pub(super) fn write(folder: &StateFolder, kept: &Kept) -> Result<()> {
 
     temporary.as_file().sync_all().with_context(refused)?;
     temporary.persist(&path).with_context(refused)?;
-    // The name must survive a power cut too; where a folder cannot be synced, the file still can be read.
+    // The name must survive a power cut too; where a folder cannot be synced, the file still can be
+    // read.
     if let Ok(opened) = File::open(&folder.path) {
         let _ = opened.sync_all();
     }

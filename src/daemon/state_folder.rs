@@ -1,7 +1,7 @@
 //! Which folder keeps the state of one repository and root.
 //!
-//! A folder belongs to the first that writes into it, and says so in `owner.json`; any other repository or root that is
-//! given the same `--state-dir` gets a folder of its own below it:
+//! A folder belongs to the first that writes into it, and says so in `owner.json`; any other
+//! repository or root that is given the same `--state-dir` gets a folder of its own below it:
 //!
 //! ```text
 //! STATE/owner.json                {"repository": "/srv/a.git", "root": ".", …}
@@ -46,8 +46,14 @@ impl Owner {
     /// Of a root that was found.
     pub fn of_root(root: &Root, folder: &Path) -> Self {
         let common_dir = root.maybe_repo().map(Repo::common_dir);
-        let inode = common_dir.and_then(|dir| fs::metadata(dir).ok()).map(|found| found.ino());
-        let prefix = if root.prefix().is_empty() { "." } else { root.prefix() };
+        let inode = common_dir
+            .and_then(|dir| fs::metadata(dir).ok())
+            .map(|found| found.ino());
+        let prefix = if root.prefix().is_empty() {
+            "."
+        } else {
+            root.prefix()
+        };
         Self {
             repository: common_dir.map(|dir| dir.to_string_lossy().into_owned()),
             inode,
@@ -58,7 +64,12 @@ impl Owner {
 
     /// Where no repository can be opened: the folder is all that is known.
     pub fn of_folder(folder: &Path) -> Self {
-        Self { repository: None, inode: None, root: String::new(), folder: canonical(folder) }
+        Self {
+            repository: None,
+            inode: None,
+            root: String::new(),
+            folder: canonical(folder),
+        }
     }
 
     /// Whether two name the same place and root. Without a repository, the folder decides.
@@ -81,7 +92,10 @@ impl Owner {
 }
 
 fn canonical(folder: &Path) -> String {
-    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()).to_string_lossy().into_owned()
+    fs::canonicalize(folder)
+        .unwrap_or_else(|_| folder.to_owned())
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The folder that keeps an owner's state.
@@ -91,28 +105,36 @@ pub(super) struct StateFolder {
     pub owner: Owner,
     /// The folder lies in the git directory: whatever is in it is this repository's.
     pub in_repository: bool,
-    /// The folder that was named, where another owner has it: files of before `owner.json` are there.
+    /// The folder that was named, where another owner has it: files of before `owner.json` are
+    /// there.
     pub named: PathBuf,
 }
 
 impl StateFolder {
     /// The owner's folder at or below the one that was named. Only looks: nothing is written.
     pub fn find(named: &Path, owner: Owner, in_repository: bool) -> Self {
-        let mut folder =
-            Self { path: named.to_owned(), owner, in_repository, named: named.to_owned() };
+        let mut folder = Self {
+            path: named.to_owned(),
+            owner,
+            in_repository,
+            named: named.to_owned(),
+        };
         if folder.is_taken(named) {
-            folder.path = folder.below_named().unwrap_or_else(|| named.join(folder.owner.key()));
+            folder.path = folder
+                .below_named()
+                .unwrap_or_else(|| named.join(folder.owner.key()));
         }
         folder
     }
 
-    /// Whether another owner has a folder. One that nobody has, or whose `owner.json` is no owner's, is free.
+    /// Whether another owner has a folder. One that nobody has, or whose `owner.json` is no
+    /// owner's, is free.
     fn is_taken(&self, path: &Path) -> bool {
         read_owner(path).is_some_and(|owner| !self.belongs_to(&owner))
     }
 
-    /// Whether a folder's owner is this daemon's repository and root. One that replaced another under the same path
-    /// takes its folder over.
+    /// Whether a folder's owner is this daemon's repository and root. One that replaced another
+    /// under the same path takes its folder over.
     fn belongs_to(&self, owner: &Owner) -> bool {
         let is_unknown = self.owner.repository.is_none() || owner.repository.is_none();
         match self.in_repository && !is_unknown {
@@ -121,18 +143,23 @@ impl StateFolder {
         }
     }
 
-    /// Whether a state file that names this owner is of the repository and root that are served now.
+    /// Whether a state file that names this owner is of the repository and root that are served
+    /// now.
     pub fn wrote(&self, owner: &Owner) -> bool {
         let is_other = self.owner.inode.is_some() && self.owner.inode != owner.inode;
         self.belongs_to(owner) && (self.in_repository || !is_other)
     }
 
-    /// A repository that cannot be opened has no name to make the key of: its folder is found by its owner.
+    /// A repository that cannot be opened has no name to make the key of: its folder is found by
+    /// its owner.
     fn below_named(&self) -> Option<PathBuf> {
         if self.owner.repository.is_some() {
             return None;
         }
-        let mut folders = fs::read_dir(&self.named).ok()?.flatten().map(|entry| entry.path());
+        let mut folders = fs::read_dir(&self.named)
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path());
         folders.find(|path| read_owner(path).is_some_and(|owner| self.belongs_to(&owner)))
     }
 
@@ -154,8 +181,11 @@ impl StateFolder {
         }
 
         let refused = || format!("cannot write `{}`", self.path.join(OWNER).display());
-        let mut file = tempfile::Builder::new().prefix(".owner-").tempfile_in(&self.path)?;
-        file.write_all(&serde_json::to_vec(&self.owner)?).with_context(refused)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".owner-")
+            .tempfile_in(&self.path)?;
+        file.write_all(&serde_json::to_vec(&self.owner)?)
+            .with_context(refused)?;
         file.persist(self.path.join(OWNER)).with_context(refused)?;
         Ok(())
     }
@@ -197,24 +227,34 @@ mod tests {
         // The one that came first still has the folder itself, and each finds its own again.
         assert_eq!(find(owner("/a", 1, ".")).path, dir.path());
         assert_eq!(find(owner("/b", 2, ".")).path, others[0]);
-        // Another repository under the same path takes the folder over, not what the one before wrote.
+        // Another repository under the same path takes the folder over, not what the one before
+        // wrote.
         let replaced = find(owner("/a", 3, "."));
         assert_eq!(replaced.path, dir.path());
         assert!(!replaced.wrote(&owner("/a", 1, ".")));
         assert!(first.wrote(&owner("/a", 1, ".")));
         // Without its repository, a daemon finds its folder by the one that it serves.
-        let gone =
-            Owner { repository: None, inode: None, root: String::new(), folder: "/b".into() };
+        let gone = Owner {
+            repository: None,
+            inode: None,
+            root: String::new(),
+            folder: "/b".into(),
+        };
         assert_eq!(find(gone).path, others[0]);
     }
 
     #[test]
     fn in_the_git_directory_only_the_root_decides() {
         let dir = tempfile::tempdir().unwrap();
-        StateFolder::find(dir.path(), owner("/a", 1, "eu"), true).claim().unwrap();
+        StateFolder::find(dir.path(), owner("/a", 1, "eu"), true)
+            .claim()
+            .unwrap();
         let moved = StateFolder::find(dir.path(), owner("/moved", 2, "eu"), true);
         assert_eq!(moved.path, dir.path());
-        assert_ne!(StateFolder::find(dir.path(), owner("/a", 1, "us"), true).path, dir.path());
+        assert_ne!(
+            StateFolder::find(dir.path(), owner("/a", 1, "us"), true).path,
+            dir.path()
+        );
     }
 
     #[test]
@@ -224,6 +264,9 @@ mod tests {
             ["/a", "/b"].map(|name| StateFolder::find(dir.path(), owner(name, 1, "."), false));
         one.claim().unwrap();
         let refused = other.claim().unwrap_err().to_string();
-        assert!(refused.contains("is the state of root `.` of `/a`"), "{refused}");
+        assert!(
+            refused.contains("is the state of root `.` of `/a`"),
+            "{refused}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The thread that writes state files: a write waits for the disk, which following the refs must not.
+//! The thread that writes state files: a write waits for the disk, which following the refs must
+//! not.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,17 +25,21 @@ struct Order {
     file: Option<(StateFolder, Kept)>,
     /// The last instant at which something of a set ended.
     instant: Option<(InstantFile, Timestamp)>,
-    /// What was served before. Dropped after the write, by when hardly a request still answers from it: taking a large
-    /// set apart takes milliseconds, which no request should spend.
+    /// What was served before. Dropped after the write, by when hardly a request still answers from
+    /// it: taking a large set apart takes milliseconds, which no request should spend.
     _retired: Option<Arc<Snapshot>>,
 }
 
 impl StateWriter {
     pub fn start(notes: Arc<Notes>) -> Self {
         let (orders, inbox) = channel();
-        let thread =
-            background::spawn("refguard-state", Way::Far, move || write_all(&inbox, &notes));
-        Self { orders: Some(orders), thread: thread.ok() }
+        let thread = background::spawn("refguard-state", Way::Far, move || {
+            write_all(&inbox, &notes)
+        });
+        Self {
+            orders: Some(orders),
+            thread: thread.ok(),
+        }
     }
 
     /// Has a set written, and what was served before dropped.
@@ -46,7 +51,11 @@ impl StateWriter {
     ) {
         if let Some(orders) = &self.orders {
             // The thread lives as long as this does.
-            let _ = orders.send(Order { file, instant, _retired: retired });
+            let _ = orders.send(Order {
+                file,
+                instant,
+                _retired: retired,
+            });
         }
     }
 }
@@ -80,7 +89,10 @@ fn write_all(inbox: &Receiver<Order>, notes: &Notes) {
                 continue;
             }
             let failure = state::write(folder, kept).err().map(|error| {
-                format!("cannot keep the set `{}` for a restart: {error:#}", kept.environment)
+                format!(
+                    "cannot keep the set `{}` for a restart: {error:#}",
+                    kept.environment
+                )
             });
             notes.report(Subject::State, &kept.environment, failure);
         }
@@ -89,6 +101,8 @@ fn write_all(inbox: &Receiver<Order>, notes: &Notes) {
 
 impl Order {
     fn is_of(&self, environment: &str) -> bool {
-        self.file.as_ref().is_some_and(|(_, kept)| &*kept.environment == environment)
+        self.file
+            .as_ref()
+            .is_some_and(|(_, kept)| &*kept.environment == environment)
     }
 }

@@ -94,7 +94,8 @@ pub struct SetStatus {
     pub lag_seconds: f64,
     /// What was rejected last, and why.
     pub rejected: Option<Rejected>,
-    /// What is served although this release would refuse to promote it, because an older one did; null of any other set.
+    /// What is served although this release would refuse to promote it, because an older one did;
+    /// null of any other set.
     pub outdated: Option<Outdated>,
     /// What could not be read for a passing reason, and will be tried again.
     pub failing: Option<Failing>,

@@ -1,7 +1,8 @@
 //! The service manager's protocol: ready, reloading, stopping, and that the daemon is alive.
 //!
-//! Words are sent by a thread of their own: a manager that does not listen would stop whoever tells it something, and the
-//! follower must not be stopped. Words that it cannot take in time are dropped.
+//! Words are sent by a thread of their own: a manager that does not listen would stop whoever tells
+//! it something, and the follower must not be stopped. Words that it cannot take in time are
+//! dropped.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -35,7 +36,10 @@ impl Systemd {
         let named = std::env::var_os("NOTIFY_SOCKET").is_some();
         let thread = thread::Builder::new().name("refguard-notify".to_owned());
         let started = named && thread.spawn(move || send_all(&inbox)).is_ok();
-        Self { watchdog: sd_notify::watchdog_enabled(), words: started.then_some(words) }
+        Self {
+            watchdog: sd_notify::watchdog_enabled(),
+            words: started.then_some(words),
+        }
     }
 
     /// How often [`Self::alive`] must be called: a third of the watchdog's limit.

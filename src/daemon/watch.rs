@@ -1,7 +1,8 @@
-//! Hints from the file system that something may have changed. The follower reads the refs itself: a hint is never taken
-//! for a fact.
+//! Hints from the file system that something may have changed. The follower reads the refs itself:
+//! a hint is never taken for a fact.
 //!
-//! Folders are watched, never single files: a watch on a file dies when something is renamed over it.
+//! Folders are watched, never single files: a watch on a file dies when something is renamed over
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +55,13 @@ type Identity = (u64, u64);
 impl Watcher {
     pub fn new(hints: Sender<Hint>) -> Self {
         let (git, worktree) = (Arc::default(), Arc::default());
-        Self { hints, native: None, watched: BTreeMap::new(), git, worktree }
+        Self {
+            hints,
+            native: None,
+            watched: BTreeMap::new(),
+            git,
+            worktree,
+        }
     }
 
     /// Says which folders are git's, and which is the work tree.
@@ -86,7 +93,9 @@ impl Watcher {
             // It may be gone already.
             let _ = native.unwatch(&path);
         }
-        let result = folders.iter().try_for_each(|folder| self.add(&mut native, folder));
+        let result = folders
+            .iter()
+            .try_for_each(|folder| self.add(&mut native, folder));
         self.native = Some(native);
         result
     }
@@ -97,8 +106,11 @@ impl Watcher {
         else {
             return Ok(());
         };
-        let mode =
-            if folder.recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        let mode = if folder.recursive {
+            RecursiveMode::Recursive
+        } else {
+            RecursiveMode::NonRecursive
+        };
         native.watch(&folder.path, mode).map_err(words)?;
         self.watched.insert(folder.path.clone(), identity);
         Ok(())
@@ -119,30 +131,45 @@ impl Watcher {
     }
 }
 
-/// What an event is a hint of. Reading is none: the follower's own look at a ref would wake it again.
+/// What an event is a hint of. Reading is none: the follower's own look at a ref would wake it
+/// again.
 fn classify(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<Hint> {
     if matches!(event.kind, EventKind::Access(_)) {
         return None;
     }
     if event.need_rescan() || event.paths.is_empty() {
-        return Some(if worktree.is_some() { Hint::Worktree } else { Hint::Refs });
+        return Some(if worktree.is_some() {
+            Hint::Worktree
+        } else {
+            Hint::Refs
+        });
     }
     let in_git = |path: &PathBuf| git.iter().any(|git| path.starts_with(git));
     let in_worktree = |path: &PathBuf| {
         !in_git(path) && worktree.is_some_and(|worktree| path.starts_with(worktree))
     };
-    Some(if event.paths.iter().any(in_worktree) { Hint::Worktree } else { Hint::Refs })
+    Some(if event.paths.iter().any(in_worktree) {
+        Hint::Worktree
+    } else {
+        Hint::Refs
+    })
 }
 
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).ok().filter(fs::Metadata::is_dir).map(|found| (found.dev(), found.ino()))
+    fs::metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_dir)
+        .map(|found| (found.dev(), found.ino()))
 }
 
 #[cfg(not(unix))]
 fn identity(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().filter(fs::Metadata::is_dir).map(|_| (0, 0))
+    fs::metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_dir)
+        .map(|_| (0, 0))
 }
 
 fn words(error: notify::Error) -> String {
@@ -152,19 +179,28 @@ fn words(error: notify::Error) -> String {
     }
 }
 
-/// The folders that tell of a ref: the git directory (packed refs, the folder itself), and the loose
-/// ref's own with those above it, as far as they exist.
+/// The folders that tell of a ref: the git directory (packed refs, the folder itself), and the
+/// loose ref's own with those above it, as far as they exist.
 pub(super) fn ref_folders(common_dir: &Path, references: &[&str]) -> Vec<Folder> {
     let mut folders = vec![common_dir.to_owned(), common_dir.join("refs")];
     for reference in references {
         let file = common_dir.join(reference);
-        let above = file.ancestors().skip(1).take_while(|folder| *folder != common_dir);
+        let above = file
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| *folder != common_dir);
         folders.extend(above.map(Path::to_owned));
     }
     folders.sort();
     folders.dedup();
     folders.retain(|folder| folder.is_dir());
-    folders.into_iter().map(|path| Folder { path, recursive: false }).collect()
+    folders
+        .into_iter()
+        .map(|path| Folder {
+            path,
+            recursive: false,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -180,17 +216,26 @@ mod tests {
 
     #[test]
     fn reading_wakes_nobody_and_gits_own_files_are_no_work_tree() {
-        assert_eq!(hint(EventKind::Access(AccessKind::Any), "/r/policies/a.yaml"), None);
+        assert_eq!(
+            hint(EventKind::Access(AccessKind::Any), "/r/policies/a.yaml"),
+            None
+        );
         assert_eq!(
             hint(EventKind::Modify(ModifyKind::Any), "/r/policies/a.yaml"),
             Some(Hint::Worktree)
         );
         assert_eq!(
-            hint(EventKind::Create(CreateKind::File), "/r/.git/refs/heads/x.lock"),
+            hint(
+                EventKind::Create(CreateKind::File),
+                "/r/.git/refs/heads/x.lock"
+            ),
             Some(Hint::Refs)
         );
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(classify(&lost, &[], Some(Path::new("/r"))), Some(Hint::Worktree));
+        assert_eq!(
+            classify(&lost, &[], Some(Path::new("/r"))),
+            Some(Hint::Worktree)
+        );
         assert_eq!(classify(&lost, &[], None), Some(Hint::Refs));
     }
 }

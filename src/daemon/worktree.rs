@@ -1,4 +1,5 @@
-//! The work tree as a set: read whole when it has been quiet for a moment, and judged like any other.
+//! The work tree as a set: read whole when it has been quiet for a moment, and judged like any
+//! other.
 
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -40,7 +41,8 @@ impl Quiet {
     }
 
     pub fn due(&self) -> Option<Instant> {
-        self.hints.map(|(first, last)| (last + QUIET).min(first + PATIENCE))
+        self.hints
+            .map(|(first, last)| (last + QUIET).min(first + PATIENCE))
     }
 
     /// Whether it is time; the hints are over then.
@@ -81,7 +83,12 @@ struct Reader {
 impl Drafts {
     pub fn new() -> Self {
         let slot = Slot::new("worktree", None);
-        Self { quiet: Quiet::default(), slot, reader: None, waiting: None }
+        Self {
+            quiet: Quiet::default(),
+            slot,
+            reader: None,
+            waiting: None,
+        }
     }
 
     /// Whether the work tree is being read.
@@ -89,8 +96,8 @@ impl Drafts {
         self.reader.as_ref().is_some_and(|reader| reader.busy)
     }
 
-    /// Takes in what was read, and has the work tree read where a hint says so, or where a poll finds other files than
-    /// before.
+    /// Takes in what was read, and has the work tree read where a hint says so, or where a poll
+    /// finds other files than before.
     pub fn follow(&mut self, config: &Config, hub: &Hub, hints: &Sender<Hint>, look: DraftsLook) {
         self.take_report(hub);
         if look.hinted || look.polled {
@@ -100,7 +107,9 @@ impl Drafts {
         if self.is_busy() {
             return;
         }
-        let Some(order) = self.waiting.take() else { return };
+        let Some(order) = self.waiting.take() else {
+            return;
+        };
         if self.reader.is_none() {
             match Reader::start(config, hints.clone()) {
                 Ok(reader) => self.reader = Some(reader),
@@ -113,7 +122,9 @@ impl Drafts {
     }
 
     fn take_report(&mut self, hub: &Hub) {
-        let Some(reader) = &mut self.reader else { return };
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
         let report = match reader.reports.try_recv() {
             Ok(report) => report,
             Err(TryRecvError::Empty) => return,
@@ -125,7 +136,9 @@ impl Drafts {
         reader.busy = false;
         self.slot.mark_checked();
 
-        let Some((outcome, took)) = report else { return };
+        let Some((outcome, took)) = report else {
+            return;
+        };
         let result = match outcome {
             Outcome::Good(engine, _) => {
                 self.serve(hub, engine);
@@ -156,7 +169,12 @@ impl Drafts {
 
     fn fail(&self, message: String) {
         tracing::warn!(set = "worktree", "cannot load: {message}");
-        let failing = Failing { commit: None, since: Timestamp::now(), message, retry_seconds: 0 };
+        let failing = Failing {
+            commit: None,
+            since: Timestamp::now(),
+            message,
+            retry_seconds: 0,
+        };
         self.slot.facts().failing = Some(failing);
     }
 }
@@ -174,8 +192,11 @@ impl Reader {
     fn start(config: &Config, done: Sender<Hint>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (report, reports) = channel();
-        let mut worker =
-            Worker { dir: config.dir.clone(), env: config.env.clone(), fingerprint: None };
+        let mut worker = Worker {
+            dir: config.dir.clone(),
+            env: config.env.clone(),
+            fingerprint: None,
+        };
         background::spawn("refguard-drafts", Way::Little, move || {
             while let Ok(order) = inbox.recv() {
                 if report.send(worker.read(order)).is_err() || done.send(Hint::Loaded).is_err() {
@@ -183,7 +204,11 @@ impl Reader {
                 }
             }
         })?;
-        Ok(Self { orders, reports, busy: false })
+        Ok(Self {
+            orders,
+            reports,
+            busy: false,
+        })
     }
 }
 
@@ -201,7 +226,9 @@ impl Worker {
             Err(error) => return Some((Outcome::Failed(error.to_string()), started.elapsed())),
         };
         let print = fingerprint(&root);
-        let unchanged = print.as_ref().is_ok_and(|print| self.fingerprint == Some(*print));
+        let unchanged = print
+            .as_ref()
+            .is_ok_and(|print| self.fingerprint == Some(*print));
         if unchanged && !order.hinted {
             return None;
         }

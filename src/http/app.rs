@@ -51,8 +51,8 @@ pub(super) struct App {
     pub sessions: Sessions,
     /// Wrong tokens that were typed into the form of late.
     pub attempts: Attempts,
-    /// Wrong tokens of requests of late. Apart from those of the form, so that a proxy with an old token keeps nobody
-    /// behind the same address from signing in.
+    /// Wrong tokens of requests of late. Apart from those of the form, so that a proxy with an old
+    /// token keeps nobody behind the same address from signing in.
     pub wrong_tokens: Attempts,
     /// Pages that follow what is in force.
     pub live: Live,
@@ -64,8 +64,14 @@ pub(super) struct App {
 pub(super) fn router(app: Arc<App>, endpoints: Vec<Endpoint>) -> Router {
     let routes = endpoints
         .into_iter()
-        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.route));
-    let routes = if app.options.pages { routes.merge(pages::routes()) } else { routes };
+        .fold(Router::new(), |router, endpoint| {
+            router.route(endpoint.path, endpoint.route)
+        });
+    let routes = if app.options.pages {
+        routes.merge(pages::routes())
+    } else {
+        routes
+    };
     routes
         .fallback(refuse_path)
         .method_not_allowed_fallback(refuse_method)
@@ -86,12 +92,15 @@ async fn refuse_method() -> Problem {
 }
 
 fn report_panic(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this request met a bug of the daemon")
-        .into_response()
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "this request met a bug of the daemon",
+    )
+    .into_response()
 }
 
-/// The answer to a request that may not be answered otherwise, for who asks, or because its connection is one of those
-/// beyond the limit, which are for probes.
+/// The answer to a request that may not be answered otherwise, for who asks, or because its
+/// connection is one of those beyond the limit, which are for probes.
 fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     let path = request.uri().path();
     if request.extensions().get::<OnReserve>().is_some() && !guard::is_open(path) {
@@ -101,7 +110,9 @@ fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     if app.options.pages && pages::is_page(path) {
         return pages::access::refusal(app, request, caller);
     }
-    guard::judge(app, request.headers(), path, caller).err().map(IntoResponse::into_response)
+    guard::judge(app, request.headers(), path, caller)
+        .err()
+        .map(IntoResponse::into_response)
 }
 
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
@@ -124,18 +135,25 @@ async fn finish(
     };
 
     if caller != Caller::Known {
-        response.headers_mut().insert(COMMIT.clone(), HeaderValue::from_static(""));
-    } else if !response.headers().contains_key(&COMMIT) {
-        let commit = app.hub.snapshot(None).map(|snapshot| commit_value(&snapshot));
         response
             .headers_mut()
-            .insert(COMMIT.clone(), commit.unwrap_or(HeaderValue::from_static("")));
+            .insert(COMMIT.clone(), HeaderValue::from_static(""));
+    } else if !response.headers().contains_key(&COMMIT) {
+        let commit = app
+            .hub
+            .snapshot(None)
+            .map(|snapshot| commit_value(&snapshot));
+        response.headers_mut().insert(
+            COMMIT.clone(),
+            commit.unwrap_or(HeaderValue::from_static("")),
+        );
     }
     if is_authz {
         authz::complete(response.headers_mut());
     }
 
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
-    app.measures.request(route, response.status(), started.elapsed());
+    app.measures
+        .request(route, response.status(), started.elapsed());
     response
 }

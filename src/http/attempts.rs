@@ -59,7 +59,8 @@ impl Wrong {
     /// How many still count.
     fn left(self, now: Instant) -> u32 {
         let passed = now.saturating_duration_since(self.at).as_secs() / FORGIVEN.as_secs();
-        self.count.saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX))
+        self.count
+            .saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX))
     }
 }
 
@@ -80,7 +81,13 @@ impl Attempts {
             known.clear();
         }
         let count = known.get(&peer).map_or(0, |wrong| wrong.left(now));
-        known.insert(peer, Wrong { count: count + 1, at: now });
+        known.insert(
+            peer,
+            Wrong {
+                count: count + 1,
+                at: now,
+            },
+        );
     }
 }
 
@@ -102,6 +109,9 @@ mod tests {
         assert!(attempts.may_try(Peer::Socket, now));
         assert!(attempts.may_try(peer, now + FORGIVEN));
         assert_eq!(peer.to_string(), "2001:db8::/64");
-        assert_eq!(Peer::at("::ffff:192.0.2.1".parse().unwrap()).to_string(), "192.0.2.1");
+        assert_eq!(
+            Peer::at("::ffff:192.0.2.1".parse().unwrap()).to_string(),
+            "192.0.2.1"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! `/v1/authz`: forward-auth for proxies that ask with headers (nginx, Envoy, Caddy).
 //!
-//! Every answer carries every header that an upstream would trust, empty where there is nothing: the proxy
-//! copies them over whatever the client sent under those names.
+//! Every answer carries every header that an upstream would trust, empty where there is nothing:
+//! the proxy copies them over whatever the client sent under those names.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,21 +27,40 @@ use crate::daemon::{Snapshot, Unserved};
 static GUARDRAILS: HeaderName = HeaderName::from_static("x-refguard-guardrails");
 static POLICIES: HeaderName = HeaderName::from_static("x-refguard-policies");
 
-/// What may not stand in a name of a list: the comma parts names, the percent sign begins an escape.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b'"').add(b'\\').add(b';');
+/// What may not stand in a name of a list: the comma parts names, the percent sign begins an
+/// escape.
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b',')
+    .add(b'%')
+    .add(b'"')
+    .add(b'\\')
+    .add(b';');
 
 /// What is said of a list in a header.
 const LISTED: &str = "Names, percent-encoded, parted by commas; empty in every refusal";
 
 const REQUEST_HEADERS: [Parameter; 7] = [
-    Parameter::optional("X-Refguard-Team", "The team, percent-encoded", Values::Encoded),
-    Parameter::optional("X-Refguard-Key", "The key's alias, percent-encoded", Values::Encoded),
+    Parameter::optional(
+        "X-Refguard-Team",
+        "The team, percent-encoded",
+        Values::Encoded,
+    ),
+    Parameter::optional(
+        "X-Refguard-Key",
+        "The key's alias, percent-encoded",
+        Values::Encoded,
+    ),
     Parameter::optional(
         "X-Refguard-Model",
         "The model, percent-encoded; a forwarded JSON body's goes before it",
         Values::Encoded,
     ),
-    Parameter::optional("X-Refguard-User", "The user, percent-encoded", Values::Encoded),
+    Parameter::optional(
+        "X-Refguard-User",
+        "The user, percent-encoded",
+        Values::Encoded,
+    ),
     Parameter::optional(
         "X-Refguard-Tool",
         "The tool as `server/tool`, percent-encoded",
@@ -85,7 +104,8 @@ impl Default for AuthzOptions {
 
 /// Whether a path is answered here: then its answers must carry every header.
 pub(super) fn is_authz(path: &str) -> bool {
-    path.strip_prefix("/v1/authz").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix("/v1/authz")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Adds the headers that an answer lacks, empty.
@@ -98,7 +118,10 @@ pub(super) fn complete(headers: &mut HeaderMap) {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let describe = |endpoint: Endpoint| {
         endpoint
-            .about(Tag::Authz, "Decide a request from its headers (forward auth)")
+            .about(
+                Tag::Authz,
+                "Decide a request from its headers (forward auth)",
+            )
             .with_headers(REQUEST_HEADERS)
             .with_answer(StatusCode::OK, "The request may go on", Vec::new())
             .with_answer_headers(&[
@@ -117,13 +140,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         // A path that ends in a slash is not below it for the router.
         describe(Endpoint::any("/v1/authz/", "authzRoot", decide_below::<()>))
             .of_set(Chooses::ByHeader),
-        describe(Endpoint::any("/v1/authz/{*path}", "authzBelow", decide_below::<String>))
-            .of_set(Chooses::ByHeader)
-            .with_path([REST]),
+        describe(Endpoint::any(
+            "/v1/authz/{*path}",
+            "authzBelow",
+            decide_below::<String>,
+        ))
+        .of_set(Chooses::ByHeader)
+        .with_path([REST]),
     ]
 }
 
-/// Decides a request of which headers and body are known, and its address where `X-Forwarded-Uri` says it.
+/// Decides a request of which headers and body are known, and its address where `X-Forwarded-Uri`
+/// says it.
 async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let set = match has_clients_query(&call.head) {
         true => call.set_by_header()?,
@@ -133,16 +161,22 @@ async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
     decide(&call.app, set, uri, call.head.headers, call.body).await
 }
 
-/// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that they forward, and
-/// say in `X-Forwarded-Uri` what that request was. A client must not choose the set.
+/// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that
+/// they forward, and say in `X-Forwarded-Uri` what that request was. A client must not choose the
+/// set.
 fn has_clients_query(head: &Parts) -> bool {
-    let forwarded = head.headers.get("x-forwarded-uri").map(HeaderValue::as_bytes);
-    let Some((own, forwarded)) = head.uri.query().zip(forwarded) else { return false };
+    let forwarded = head
+        .headers
+        .get("x-forwarded-uri")
+        .map(HeaderValue::as_bytes);
+    let Some((own, forwarded)) = head.uri.query().zip(forwarded) else {
+        return false;
+    };
     forwarded.splitn(2, |byte| *byte == b'?').nth(1) == Some(own.as_bytes())
 }
 
-/// Decides a request whose own path and query follow the path of this endpoint. The query is its client's: it must
-/// not choose the set.
+/// Decides a request whose own path and query follow the path of this endpoint. The query is its
+/// client's: it must not choose the set.
 async fn decide_below<P>(call: Call<AnyQuery, P>) -> Result<Response, Problem> {
     let set = call.set_by_header()?;
     let uri = call.head.uri.path_and_query().map(ToString::to_string);
@@ -160,8 +194,10 @@ async fn decide(
     let bytes = read_body(body, &app.options.limits).await?;
     let context = read_context(&headers, uri.as_deref(), &bytes)?;
     let options = &app.options.authz;
-    if let Some(missing) =
-        options.require.iter().find(|dimension| context.values(**dimension).is_empty())
+    if let Some(missing) = options
+        .require
+        .iter()
+        .find(|dimension| context.values(**dimension).is_empty())
     {
         let detail = format!("the request has no {}", missing.context_field());
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
@@ -170,7 +206,10 @@ async fn decide(
         .hub
         .snapshot(set.as_deref())
         .map_err(|unserved| refuse_unserved(unserved, options.not_ready))?;
-    let request = Request { context, policies: Vec::new() };
+    let request = Request {
+        context,
+        policies: Vec::new(),
+    };
     let resolution = snapshot.engine.resolve(&request);
     if let Some(shadow) = &app.options.shadow {
         shadow.see_request(&snapshot, &request.context, &[]);
@@ -178,9 +217,15 @@ async fn decide(
     let line = app.decision("authz", &snapshot, &request.context, &resolution);
     line.into_iter().for_each(|line| app.write_decision(line));
     if options.deny_unmatched && resolution.policies.is_empty() {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "no policy matches this request"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "no policy matches this request",
+        ));
     }
-    let (guardrails, policies) = (list(&resolution.guardrails), list(&policy_names(&resolution)));
+    let (guardrails, policies) = (
+        list(&resolution.guardrails),
+        list(&policy_names(&resolution)),
+    );
     answer(&snapshot, &guardrails, &policies, options.max_header_bytes)
 }
 
@@ -210,7 +255,10 @@ fn answer(
     }
     let value = |text: &str| {
         HeaderValue::from_str(text).map_err(|_| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer does not fit into headers")
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the answer does not fit into headers",
+            )
         })
     };
     let mut response = StatusCode::OK.into_response();
@@ -229,15 +277,23 @@ fn list(names: &[&str]) -> String {
         .join(",")
 }
 
-/// What the forwarded request names: its model, or that of the header where it names none. A header that names another
-/// than path or query is a proxy that reads them in another way than the gateway.
+/// What the forwarded request names: its model, or that of the header where it names none. A header
+/// that names another than path or query is a proxy that reads them in another way than the
+/// gateway.
 fn read_asked(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Asked, Problem> {
     let (path, query) = match uri.map(|uri| uri.split_once('?').unwrap_or((uri, ""))) {
         Some((path, query)) => (Some(path), Some(query)),
         None => (None, None),
     };
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let request = Forwarded { path, query, content_type: kind.unwrap_or(""), body };
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let request = Forwarded {
+        path,
+        query,
+        content_type: kind.unwrap_or(""),
+        body,
+    };
     let asked = read_request(&request).map_err(|refusal| match refusal {
         Refusal::Malformed(detail) => Problem::bad_request(detail),
         Refusal::Ambiguous(detail) => Problem::new(StatusCode::FORBIDDEN, detail),
@@ -253,15 +309,21 @@ fn read_asked(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Ask
             "a header names another model than the request",
         ));
     }
-    Ok(Asked { model: asked.model.or(by_proxy), ..asked })
+    Ok(Asked {
+        model: asked.model.or(by_proxy),
+        ..asked
+    })
 }
 
-/// The tool: `X-Refguard-Server`, a slash and the name in a forwarded `tools/call`, or else `X-Refguard-Tool`. A call whose
-/// server nobody names, or that names another tool than the header, is refused.
+/// The tool: `X-Refguard-Server`, a slash and the name in a forwarded `tools/call`, or else
+/// `X-Refguard-Tool`. A call whose server nobody names, or that names another tool than the header,
+/// is refused.
 fn read_tool(headers: &HeaderMap, called: Option<String>) -> Result<Option<String>, Problem> {
     let server = decoded_header(headers, "x-refguard-server")?;
     let by_proxy = decoded_header(headers, "x-refguard-tool")?;
-    let Some(called) = called else { return Ok(by_proxy) };
+    let Some(called) = called else {
+        return Ok(by_proxy);
+    };
     let refuse = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, detail));
     match (server, by_proxy) {
         (Some(server), None) => Ok(Some(format!("{server}/{called}"))),
@@ -276,7 +338,8 @@ fn read_tool(headers: &HeaderMap, called: Option<String>) -> Result<Option<Strin
     }
 }
 
-/// Reads who asks for what: from the headers that the proxy set, and the model from the request that it forwards.
+/// Reads who asks for what: from the headers that the proxy set, and the model from the request
+/// that it forwards.
 fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<Context, Problem> {
     let asked = read_asked(headers, uri, body)?;
     let mut context = Context::default();
@@ -289,15 +352,18 @@ fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<C
     }
     context.extend(asked.model.map(|model| (Dimension::Model, model)));
     context.extend(read_tool(headers, asked.tool)?.map(|tool| (Dimension::Tool, tool)));
-    for tag in
-        single_header(headers, "x-refguard-tags")?.into_iter().flat_map(|text| text.split(','))
+    for tag in single_header(headers, "x-refguard-tags")?
+        .into_iter()
+        .flat_map(|text| text.split(','))
     {
         let tag = tag.trim();
         if !tag.is_empty() {
             context.add_value(Dimension::Tag, decode(tag, "x-refguard-tags")?);
         }
     }
-    context.within_limits().map_err(|fault| Problem::bad_request(fault.to_string()))
+    context
+        .within_limits()
+        .map_err(|fault| Problem::bad_request(fault.to_string()))
 }
 
 #[cfg(test)]
@@ -322,7 +388,10 @@ mod tests {
         ]);
         let found = read_context(&map, None, b"").unwrap();
         assert_eq!(found.value(Dimension::Team), Some("health,eu"));
-        assert_eq!((found.value(Dimension::Key), found.model()), (None, Some("gpt-4")));
+        assert_eq!(
+            (found.value(Dimension::Key), found.model()),
+            (None, Some("gpt-4"))
+        );
         assert_eq!(found.values(Dimension::Tag), ["phi eu", "b,c"]);
     }
 
@@ -340,35 +409,63 @@ mod tests {
 
     #[test]
     fn the_model_of_a_forwarded_body_goes_before_the_header() {
-        let map = headers(&[("x-refguard-model", "cheap"), ("content-type", "application/json")]);
+        let map = headers(&[
+            ("x-refguard-model", "cheap"),
+            ("content-type", "application/json"),
+        ]);
         assert_eq!(
-            read_context(&map, None, br#"{"model":"gpt-4","messages":[]}"#).unwrap().model(),
+            read_context(&map, None, br#"{"model":"gpt-4","messages":[]}"#)
+                .unwrap()
+                .model(),
             Some("gpt-4")
         );
-        assert_eq!(read_context(&map, None, br#"{"input":1}"#).unwrap().model(), Some("cheap"));
-        for bad in
-            [&b"{\"model\":\"gpt-4\""[..], br#"{"model":1}"#, br#"{"model":"a","model":"b"}"#]
-        {
+        assert_eq!(
+            read_context(&map, None, br#"{"input":1}"#).unwrap().model(),
+            Some("cheap")
+        );
+        for bad in [
+            &b"{\"model\":\"gpt-4\""[..],
+            br#"{"model":1}"#,
+            br#"{"model":"a","model":"b"}"#,
+        ] {
             assert!(read_context(&map, None, bad).is_err());
         }
-        for wide in [&b"\xef\xbb\xbf{\"model\":\"a\"}"[..], b"\xff\xfe{\0", b"\0{\0\"", b"{\0\"\0"]
-        {
+        for wide in [
+            &b"\xef\xbb\xbf{\"model\":\"a\"}"[..],
+            b"\xff\xfe{\0",
+            b"\0{\0\"",
+            b"{\0\"\0",
+        ] {
             assert!(read_context(&headers(&[]), None, wide).is_err(), "{wide:?}");
         }
-        let plain = headers(&[("content-type", "text/plain"), ("x-refguard-model", "cheap")]);
+        let plain = headers(&[
+            ("content-type", "text/plain"),
+            ("x-refguard-model", "cheap"),
+        ]);
         assert_eq!(
-            read_context(&plain, None, br#"{"model":"gpt-4"}"#).unwrap().model(),
+            read_context(&plain, None, br#"{"model":"gpt-4"}"#)
+                .unwrap()
+                .model(),
             Some("gpt-4")
         );
-        assert_eq!(read_context(&plain, None, b"--boundary").unwrap().model(), Some("cheap"));
+        assert_eq!(
+            read_context(&plain, None, b"--boundary").unwrap().model(),
+            Some("cheap")
+        );
     }
 
     #[test]
     fn a_header_that_names_another_model_than_the_path_is_refused() {
         let uri = Some("/openai/deployments/gpt-4/chat/completions?n=1");
         let with = |model| headers(&[("x-refguard-model", model)]);
-        assert_eq!(read_context(&with("gpt-4"), uri, b"").unwrap().model(), Some("gpt-4"));
-        assert_eq!(read_context(&with("gpt-3"), uri, b"").unwrap_err().status, 403);
+        assert_eq!(
+            read_context(&with("gpt-4"), uri, b"").unwrap().model(),
+            Some("gpt-4")
+        );
+        assert_eq!(
+            read_context(&with("gpt-3"), uri, b"").unwrap_err().status,
+            403
+        );
         let forged = headers(&[("x-litellm-model", "gpt-3")]);
         assert_eq!(read_context(&forged, uri, b"").unwrap_err().status, 403);
     }
@@ -383,7 +480,11 @@ mod tests {
         let (server, tool) = (("x-refguard-server", "github"), "github/create_issue");
         let whole = ("x-refguard-tool", tool);
         for pairs in [&[server][..], &[whole], &[server, whole]] {
-            assert_eq!(tool_of(pairs, call).unwrap().as_deref(), Some(tool), "{pairs:?}");
+            assert_eq!(
+                tool_of(pairs, call).unwrap().as_deref(),
+                Some(tool),
+                "{pairs:?}"
+            );
         }
         assert_eq!(tool_of(&[whole], b"").unwrap().as_deref(), Some(tool));
         assert_eq!(tool_of(&[server], b"{}").unwrap(), None);
@@ -399,6 +500,9 @@ mod tests {
 
     #[test]
     fn names_of_a_list_cannot_be_taken_for_two() {
-        assert_eq!(list(&["a,b", "c d", "100%", "é"]), "a%2Cb,c%20d,100%25,%C3%A9");
+        assert_eq!(
+            list(&["a,b", "c d", "100%", "é"]),
+            "a%2Cb,c%20d,100%25,%C3%A9"
+        );
     }
 }

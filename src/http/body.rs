@@ -40,7 +40,10 @@ pub(super) async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Prob
             "too many bodies are on their way: all of them have {} bytes together",
             limits.bodies_bytes
         ))),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to come")),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to come",
+        )),
     }
 }
 
@@ -51,8 +54,8 @@ enum Incomplete {
     NoRoom,
 }
 
-/// Puts a body together as it comes. Memory is taken for what has come, not for what was declared, and in one piece: a
-/// body in chunks of one byte would take many times its length in parts.
+/// Puts a body together as it comes. Memory is taken for what has come, not for what was declared,
+/// and in one piece: a body in chunks of one byte would take many times its length in parts.
 async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, Incomplete> {
     let (mut first, mut all) = (None, Vec::new());
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -60,7 +63,9 @@ async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, Incomplete>
             true => Incomplete::NoRoom,
             false => Incomplete::Ended,
         })?;
-        let Ok(bytes) = frame.into_data() else { continue };
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
         let before = first.as_ref().map_or(all.len(), Bytes::len);
         if before + bytes.len() > limit {
             return Err(Incomplete::TooLarge);
@@ -109,18 +114,30 @@ fn is_no_room(error: &axum::Error) -> bool {
 /// asking; JSON it may not.
 pub(super) fn is_declared_json(headers: &HeaderMap) -> bool {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
-    let Ok(kind) = kind.to_str() else { return false };
-    let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let Some(("application", subtype)) = essence.split_once('/') else { return false };
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+        return false;
+    };
+    let Ok(kind) = kind.to_str() else {
+        return false;
+    };
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
+    let Some(("application", subtype)) = essence.split_once('/') else {
+        return false;
+    };
     subtype == "json" || subtype.ends_with("+json")
 }
 
 /// Whether a body may be read as JSON.
 ///
-/// A page of a browser can send a `POST` to this machine without asking first if its type is none that JSON has; it
-/// then names its origin. Such a body must be declared as JSON, which makes a browser ask, and it gets no permission. A
-/// program that names no origin, as `curl -d`, may leave the declaration out or send the type of a form.
+/// A page of a browser can send a `POST` to this machine without asking first if its type is none
+/// that JSON has; it then names its origin. Such a body must be declared as JSON, which makes a
+/// browser ask, and it gets no permission. A program that names no origin, as `curl -d`, may leave
+/// the declaration out or send the type of a form.
 pub(super) fn may_be_json(headers: &HeaderMap) -> bool {
     if is_declared_json(headers) {
         return true;
@@ -158,7 +175,10 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.append(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
             assert_eq!(is_declared_json(&headers), is_json, "{kind}");
-            headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.append(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
             assert!(!is_declared_json(&headers), "{kind} twice");
         }
         assert!(!is_declared_json(&HeaderMap::new()));

@@ -29,7 +29,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let json = json!({ "anyOf": [schema("Bundle"), schema("LitellmBundle")] });
-    let contents = vec![("application/json", json), ("application/yaml", schema("LitellmBundle"))];
+    let contents = vec![
+        ("application/json", json),
+        ("application/yaml", schema("LitellmBundle")),
+    ];
     let summary = "The whole set; with `If-None-Match` and `Prefer: wait=SECONDS` a long-poll";
     vec![
         Endpoint::get("/v1/bundle", "bundle", bundle)
@@ -56,7 +59,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(StatusCode::OK, "The set", contents)
             .with_answer(StatusCode::NOT_MODIFIED, "Unchanged", Vec::new())
             .with_answer_headers(&[("ETag", "Names everything that the body depends on")])
-            .with_refusals([StatusCode::UNPROCESSABLE_ENTITY, StatusCode::TOO_MANY_REQUESTS]),
+            .with_refusals([
+                StatusCode::UNPROCESSABLE_ENTITY,
+                StatusCode::TOO_MANY_REQUESTS,
+            ]),
     ]
 }
 
@@ -95,10 +101,13 @@ impl Format {
 
     /// What the client would rather have; `*/*` is no wish.
     fn negotiated(self, headers: &HeaderMap) -> Self {
-        let accepted =
-            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut kinds =
-            accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
+        let accepted = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let mut kinds = accepted
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| range.split(';').next());
         match self {
             Self::Litellm
                 if kinds.any(|kind| kind.trim().eq_ignore_ascii_case("application/json")) =>
@@ -141,14 +150,26 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         let mut turn = pin!(waiter.turn());
         turn.as_mut().enable();
         let snapshot = app.hub.snapshot(set.as_deref())?;
-        let numbers = format.has_versions().then(|| snapshot.numbers(app.hub.history())).flatten();
+        let numbers = format
+            .has_versions()
+            .then(|| snapshot.numbers(app.hub.history()))
+            .flatten();
         let etag = entity_tag(&snapshot, format, numbers.as_deref());
         if !is_known(headers, &etag, &snapshot) {
             let bytes = build_once(app, &snapshot, numbers, format, &etag).await?;
-            return Ok(tagged(answer_json(&snapshot, StatusCode::OK, bytes), &etag, format));
+            return Ok(tagged(
+                answer_json(&snapshot, StatusCode::OK, bytes),
+                &etag,
+                format,
+            ));
         }
-        let unchanged =
-            || Ok(tagged(answer_json(&snapshot, StatusCode::NOT_MODIFIED, ""), &etag, format));
+        let unchanged = || {
+            Ok(tagged(
+                answer_json(&snapshot, StatusCode::NOT_MODIFIED, ""),
+                &etag,
+                format,
+            ))
+        };
         if Instant::now() >= deadline || app.pace.is_over() {
             return unchanged();
         }
@@ -176,7 +197,10 @@ impl<'a> Place<'a> {
             .try_acquire()
             .map_err(|_| Problem::new(StatusCode::TOO_MANY_REQUESTS, detail()))?;
         app.measures.parked.inc();
-        Ok(Self { app, _permit: permit })
+        Ok(Self {
+            app,
+            _permit: permit,
+        })
     }
 }
 
@@ -202,7 +226,10 @@ fn wait_time(headers: &HeaderMap) -> Duration {
     if !headers.contains_key(header::IF_NONE_MATCH) && !headers.contains_key(&COMMIT) {
         return Duration::ZERO;
     }
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let seconds = preferences
         .flat_map(|value| value.split([',', ';']))
         .filter_map(|preference| preference.split_once('='))
@@ -211,13 +238,21 @@ fn wait_time(headers: &HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0).into()).min(LONGEST_WAIT)
 }
 
-/// Names everything that a body depends on: `"<commit>-<format>-<history>-<instant>"`. The part of history is a digest of
-/// the version numbers that the body gives, `0` while they are unknown or not given; that of the instant the second since
-/// 1970 at which something of the set ended last, `0` where nothing has.
+/// Names everything that a body depends on: `"<commit>-<format>-<history>-<instant>"`. The part of
+/// history is a digest of the version numbers that the body gives, `0` while they are unknown or
+/// not given; that of the instant the second since 1970 at which something of the set ended last,
+/// `0` where nothing has.
 fn entity_tag(snapshot: &Snapshot, format: Format, numbers: Option<&Numbers>) -> String {
     let history = numbers.map_or("0", |numbers| numbers.revision(snapshot.set()));
-    let instant = snapshot.engine.instant().map_or_else(|| "0".to_owned(), instant_part);
-    format!("\"{}-{}-{history}-{instant}\"", snapshot.identity(), format.as_str())
+    let instant = snapshot
+        .engine
+        .instant()
+        .map_or_else(|| "0".to_owned(), instant_part);
+    format!(
+        "\"{}-{}-{history}-{instant}\"",
+        snapshot.identity(),
+        format.as_str()
+    )
 }
 
 /// An instant as a part of a tag: its second, and what is left of it where something is.
@@ -228,12 +263,15 @@ fn instant_part(instant: Timestamp) -> String {
     }
 }
 
-/// Whether the client has this bundle: it names the tag, or no tag and in `X-Refguard-Commit` the commit. A commit beside
-/// a tag must fit too.
+/// Whether the client has this bundle: it names the tag, or no tag and in `X-Refguard-Commit` the
+/// commit. A commit beside a tag must fit too.
 fn is_known(headers: &HeaderMap, etag: &str, snapshot: &Snapshot) -> bool {
     let commit = headers.get(&COMMIT).filter(|commit| !commit.is_empty());
     let is_commit = commit.is_none_or(|commit| {
-        snapshot.commit.as_deref().is_some_and(|known| commit.as_bytes() == known.as_bytes())
+        snapshot
+            .commit
+            .as_deref()
+            .is_some_and(|known| commit.as_bytes() == known.as_bytes())
     });
     match headers.contains_key(header::IF_NONE_MATCH) {
         true => is_commit && names_tag(headers, etag),
@@ -261,11 +299,16 @@ async fn build_once(
 ) -> Result<Bytes, Problem> {
     let mut cache = app.bundles.0.lock().await;
     let same_slot = |cached: &Cached| cached.set == snapshot.name && cached.format == format;
-    if let Some(cached) = cache.iter().find(|cached| same_slot(cached) && cached.etag == etag) {
+    if let Some(cached) = cache
+        .iter()
+        .find(|cached| same_slot(cached) && cached.etag == etag)
+    {
         return Ok(cached.bytes.clone());
     }
     let written = snapshot.clone();
-    let bytes = app.workers.run(move || write(&written, format, numbers.as_deref()));
+    let bytes = app
+        .workers
+        .run(move || write(&written, format, numbers.as_deref()));
     let bytes: Bytes = bytes.await?.into();
     cache.retain(|cached| !same_slot(cached));
     cache.push(Cached {
@@ -288,7 +331,8 @@ fn write(
     numbers: Option<&Numbers>,
 ) -> Result<Vec<u8>, Problem> {
     match format {
-        // LiteLLM's form knows no end: it has what is in force, and another bundle comes at the instant.
+        // LiteLLM's form knows no end: it has what is in force, and another bundle comes at the
+        // instant.
         Format::Litellm => interop::export_litellm(snapshot.engine.set())
             .map(|exported| exported.text.into_bytes())
             .map_err(refuse_beyond),
@@ -299,7 +343,8 @@ fn write(
     }
 }
 
-/// Writes a set from what it keeps of each document, its canonical JSON: nothing is made anew for it.
+/// Writes a set from what it keeps of each document, its canonical JSON: nothing is made anew for
+/// it.
 fn write_bundle(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8>, Problem> {
     let (origin, set) = (snapshot.origin(), snapshot.set());
     let guardrails = set.catalog.guardrails.iter().flatten();
@@ -312,7 +357,9 @@ fn write_bundle(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8
         instant: snapshot.engine.instant(),
         valid_until: snapshot.engine.valid_until(),
         guardrails: set.catalog.guardrails.as_ref().map(|_| {
-            guardrails.filter_map(|known| with_fields(known.to_json(), &GUARDRAIL_FIELDS)).collect()
+            guardrails
+                .filter_map(|known| with_fields(known.to_json(), &GUARDRAIL_FIELDS))
+                .collect()
         }),
     })?;
 
@@ -324,15 +371,39 @@ fn write_bundle(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8
         let version = version.map_or_else(|| "null".to_owned(), |number| number.to_string());
         start_item(&mut body, policy.canonical_json());
         let digest = &policy.digest;
-        push_text(&mut body, &format!(",\"digest\":\"{digest}\",\"version\":{version}"));
-        push_text(&mut body, if policy.requestable { "}" } else { ",\"requestable\":null}" });
+        push_text(
+            &mut body,
+            &format!(",\"digest\":\"{digest}\",\"version\":{version}"),
+        );
+        push_text(
+            &mut body,
+            if policy.requestable {
+                "}"
+            } else {
+                ",\"requestable\":null}"
+            },
+        );
     }
 
     push_text(&mut body, "],\"attachments\":[");
     for attachment in &set.attachments {
         start_item(&mut body, attachment.canonical_json());
-        push_text(&mut body, if attachment.expires.is_some() { "" } else { ",\"expires\":null" });
-        push_text(&mut body, if attachment.reason.is_some() { "}" } else { ",\"reason\":null}" });
+        push_text(
+            &mut body,
+            if attachment.expires.is_some() {
+                ""
+            } else {
+                ",\"expires\":null"
+            },
+        );
+        push_text(
+            &mut body,
+            if attachment.reason.is_some() {
+                "}"
+            } else {
+                ",\"reason\":null}"
+            },
+        );
     }
     push_text(&mut body, "]}");
 
@@ -344,7 +415,8 @@ fn open_object(body: &mut Vec<u8>) {
     body.truncate(body.len().saturating_sub(1));
 }
 
-/// Begins the next item of a list with the fields of an object that has some; its end is left to the caller.
+/// Begins the next item of a list with the fields of an object that has some; its end is left to
+/// the caller.
 fn start_item(body: &mut Vec<u8>, object: &str) {
     if !body.ends_with(b"[") {
         body.push(b',');
@@ -365,7 +437,8 @@ fn with_fields(mut object: Value, fields: &[&str]) -> Option<Value> {
     Some(object)
 }
 
-/// A set in the format of refguard, version 1 (docs/bundle.md), but for its policies and attachments.
+/// A set in the format of refguard, version 1 (docs/bundle.md), but for its policies and
+/// attachments.
 #[derive(Serialize)]
 struct Head<'a> {
     version: u32,

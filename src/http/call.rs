@@ -1,6 +1,8 @@
-//! A request as a handler takes it: its query and the arguments of its path already read, and the set that it chooses.
+//! A request as a handler takes it: its query and the arguments of its path already read, and the
+//! set that it chooses.
 //!
-//! A query that cannot be read is refused here, so that every endpoint refuses it with the same words.
+//! A query that cannot be read is refused here, so that every endpoint refuses it with the same
+//! words.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,7 +34,9 @@ pub(super) struct AnyQuery;
 
 impl<'de> Deserialize<'de> for AnyQuery {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_ignored_any(serde::de::IgnoredAny).map(|_| Self)
+        deserializer
+            .deserialize_ignored_any(serde::de::IgnoredAny)
+            .map(|_| Self)
     }
 }
 
@@ -53,7 +57,13 @@ impl<Q: Arguments, P: Arguments> FromRequest<Arc<App>> for Call<Q, P> {
         let path = Path::<P>::from_request_parts(&mut head, &()).await;
         let Path(path) = path.map_err(|error| Problem::bad_request(error.body_text()))?;
         let query = read_query(head.uri.query().unwrap_or(""))?;
-        Ok(Self { app: app.clone(), query, path, head, body })
+        Ok(Self {
+            app: app.clone(),
+            query,
+            path,
+            head,
+            body,
+        })
     }
 }
 
@@ -63,8 +73,8 @@ impl<Q, P> Call<Q, P> {
         Ok(self.app.hub.snapshot(self.set()?.as_deref())?)
     }
 
-    /// The name of the set that the query or the header chooses. The query goes first: a proxy writes it into the
-    /// address that it asks, where no client can change it.
+    /// The name of the set that the query or the header chooses. The query goes first: a proxy
+    /// writes it into the address that it asks, where no client can change it.
     pub fn set(&self) -> Result<Option<String>, Problem> {
         let by_header = self.set_by_header()?;
         Ok(read_set(self.head.uri.query().unwrap_or(""))?.or(by_header))
@@ -85,7 +95,9 @@ fn read_query<Q: DeserializeOwned>(query: &str) -> Result<Q, Problem> {
         return serde_urlencoded::from_str(query).map_err(refuse);
     }
     let others = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "set");
-    let others = form_urlencoded::Serializer::new(String::new()).extend_pairs(others).finish();
+    let others = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(others)
+        .finish();
     serde_urlencoded::from_str(&others).map_err(refuse)
 }
 
@@ -94,8 +106,9 @@ fn read_set(query: &str) -> Result<Option<String>, Problem> {
     if !may_name_set(query) {
         return Ok(None);
     }
-    let mut sets =
-        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "set").map(|(_, s)| s);
+    let mut sets = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "set")
+        .map(|(_, s)| s);
     match (sets.next(), sets.next()) {
         (_, Some(_)) => Err(Problem::bad_request("the query has `set` twice")),
         (set, None) => Ok(set.map(Cow::into_owned)),
@@ -109,7 +122,9 @@ fn may_name_set(query: &str) -> bool {
 
 /// The value of a header, percent-decoded. Absent and empty are the same.
 pub(super) fn decoded_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
-    single_header(headers, name)?.map(|text| decode(text, name)).transpose()
+    single_header(headers, name)?
+        .map(|text| decode(text, name))
+        .transpose()
 }
 
 /// The value of a header, which must be there once at most: of two, one may be forged.
@@ -120,7 +135,9 @@ pub(super) fn single_header<'a>(
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(Problem::bad_request(format!("the header `{name}` is there twice")));
+        return Err(Problem::bad_request(format!(
+            "the header `{name}` is there twice"
+        )));
     }
     let Some(value) = first else { return Ok(None) };
     let text = value.to_str().map_err(|_| {
@@ -134,7 +151,8 @@ pub(super) fn single_header<'a>(
 /// Decodes percent-encoded UTF-8.
 pub(super) fn decode(text: &str, name: &str) -> Result<String, Problem> {
     let is_escape = |rest: &str| {
-        rest.get(..2).is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        rest.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     if !text.split('%').skip(1).all(is_escape) {
         return Err(Problem::bad_request(format!(
@@ -167,7 +185,11 @@ mod tests {
             ("set=", Some(""), None),
         ] {
             assert_eq!(read_set(query).unwrap().as_deref(), set, "{query}");
-            assert_eq!(read_query::<Limited>(query).unwrap(), Limited { limit }, "{query}");
+            assert_eq!(
+                read_query::<Limited>(query).unwrap(),
+                Limited { limit },
+                "{query}"
+            );
         }
         assert!(read_set("set=a&%73et=a").is_err());
         for query in ["limit=x", "limits=3", "limit=1&limit=2", "set=a&limits=3"] {

@@ -1,5 +1,5 @@
-//! One request and its answer over a blocking stream, bounded in bytes and in time: what verbs and notifications ask
-//! with.
+//! One request and its answer over a blocking stream, bounded in bytes and in time: what verbs and
+//! notifications ask with.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -18,12 +18,17 @@ pub struct Deadline {
 impl Deadline {
     /// So long from now.
     pub fn within(patience: Duration) -> Self {
-        Self { end: Instant::now() + patience, patience }
+        Self {
+            end: Instant::now() + patience,
+            patience,
+        }
     }
 
     /// How long it is until then; never nothing, which sockets take for no limit at all.
     pub fn left(&self) -> Duration {
-        self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        self.end
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1))
     }
 }
 
@@ -33,7 +38,11 @@ impl Deadline {
 /// Where the name has no address, or nobody answers there in time.
 pub fn connect(host: &str, default_port: u16, deadline: &Deadline) -> io::Result<TcpStream> {
     let has_port = host.contains(':') && !host.ends_with(']');
-    let named = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
+    let named = if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:{default_port}")
+    };
     let address = named.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
     let stream = TcpStream::connect_timeout(&address, deadline.left())?;
@@ -50,8 +59,8 @@ pub(super) fn in_words(error: io::Error) -> String {
     }
 }
 
-/// Sends a request of HTTP/1.0 and reads the answer, which is whole when the connection ends. It is bounded in bytes and
-/// in time, also where it comes a byte at a time.
+/// Sends a request of HTTP/1.0 and reads the answer, which is whole when the connection ends. It is
+/// bounded in bytes and in time, also where it comes a byte at a time.
 ///
 /// # Errors
 /// In words.

@@ -74,7 +74,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Takes a follower's report. Its answer tells what the daemon serves of that set, and what it holds back.
+/// Takes a follower's report. Its answer tells what the daemon serves of that set, and what it
+/// holds back.
 async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Problem> {
     if !may_be_json(&call.head.headers) {
         return Err(Problem::new(
@@ -92,7 +93,11 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     let bytes = read_body(call.body, &limits).await?;
     let mut report: ClientReport = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad_request(format!("the report cannot be read: {error}")))?;
-    if report.commit.as_deref().is_some_and(|commit| !is_name(commit)) {
+    if report
+        .commit
+        .as_deref()
+        .is_some_and(|commit| !is_name(commit))
+    {
         return Err(Problem::bad_request("`commit` is no commit and no digest"));
     }
     let status = app.hub.set_status(report.set.as_deref())?;
@@ -100,7 +105,10 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
 
     let owner = guard::owner(&app, &call.head.headers);
     let is_accepted = |owner| guard::is_accepted(&app, owner);
-    app.hub.clients().put(&id, owner, report, bytes.len(), is_accepted).map_err(refuse)?;
+    app.hub
+        .clients()
+        .put(&id, owner, report, bytes.len(), is_accepted)
+        .map_err(refuse)?;
     let body = to_json(&json!({ "version": 1, "set": status }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -1,4 +1,5 @@
-//! A connection that is cut off when its client takes nothing for too long, or sends the head of a request too slowly.
+//! A connection that is cut off when its client takes nothing for too long, or sends the head of a
+//! request too slowly.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -53,7 +54,10 @@ impl<S> Patient<S> {
             self.deadline.as_mut().reset(Instant::now() + self.patience);
         }
         ready!(self.deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client takes nothing")))
+        Poll::Ready(Err(io::Error::new(
+            ErrorKind::TimedOut,
+            "the client takes nothing",
+        )))
     }
 }
 
@@ -72,7 +76,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 
         if buf.filled().len() > before && self.seat.note_bytes() {
             let head_time = self.head_time;
-            self.head_deadline.as_mut().reset(Instant::now() + head_time);
+            self.head_deadline
+                .as_mut()
+                .reset(Instant::now() + head_time);
         }
         result
     }

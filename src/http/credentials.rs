@@ -9,7 +9,8 @@ use super::Tokens;
 
 type Listener = Box<dyn Fn(&Tokens) + Send + Sync>;
 
-/// Tokens and TLS as they were read last. A request, or the next connection, uses what is there then.
+/// Tokens and TLS as they were read last. A request, or the next connection, uses what is there
+/// then.
 #[derive(Default)]
 pub struct Credentials {
     tokens: ArcSwapOption<Tokens>,

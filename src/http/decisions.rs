@@ -24,7 +24,12 @@ pub struct DecisionLog {
 impl DecisionLog {
     /// Writes one of `one_of` decisions; keys as hashes if asked.
     pub fn new(lines: LineLog, one_of: u64, hash_keys: bool) -> Self {
-        Self { lines, one_of: one_of.max(1), hash_keys, seen: AtomicU64::new(0) }
+        Self {
+            lines,
+            one_of: one_of.max(1),
+            hash_keys,
+            seen: AtomicU64::new(0),
+        }
     }
 
     /// Closes the file and opens it anew: a program has moved it away.
@@ -38,7 +43,9 @@ impl DecisionLog {
     }
 
     fn takes(&self) -> bool {
-        self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_of)
+        self.seen
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(self.one_of)
     }
 
     fn key<'a>(&self, key: &'a str) -> std::borrow::Cow<'a, str> {

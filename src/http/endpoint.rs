@@ -1,8 +1,9 @@
 //! An endpoint as one value: its method and path, what answers it, and its entry of OpenAPI.
 //!
-//! A family of endpoints gives a list of them. The router and `/openapi.json` are both made from that list, so
-//! neither can name a path that the other lacks. What the compiler cannot compare (the braces of a path, the fields
-//! of a query) is compared by [`check`] before the daemon serves. Must not know what any endpoint answers.
+//! A family of endpoints gives a list of them. The router and `/openapi.json` are both made from
+//! that list, so neither can name a path that the other lacks. What the compiler cannot compare
+//! (the braces of a path, the fields of a query) is compared by [`check`] before the daemon serves.
+//! Must not know what any endpoint answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,8 +42,14 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    pub const ALL: [Self; 6] =
-        [Self::Health, Self::Resolve, Self::Sets, Self::History, Self::Authz, Self::Clients];
+    pub const ALL: [Self; 6] = [
+        Self::Health,
+        Self::Resolve,
+        Self::Sets,
+        Self::History,
+        Self::Authz,
+        Self::Clients,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -90,11 +97,21 @@ pub(super) struct Parameter {
 
 impl Parameter {
     pub const fn optional(name: &'static str, about: &'static str, values: Values) -> Self {
-        Self { name, about, values, required: false }
+        Self {
+            name,
+            about,
+            values,
+            required: false,
+        }
     }
 
     pub const fn required(name: &'static str, about: &'static str, values: Values) -> Self {
-        Self { name, about, values, required: true }
+        Self {
+            name,
+            about,
+            values,
+            required: true,
+        }
     }
 }
 
@@ -166,7 +183,10 @@ impl Endpoint {
         F: Fn(Call<Q, P>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Result<Response, Problem>> + Send + 'static,
     {
-        let refusals = [StatusCode::REQUEST_TIMEOUT, StatusCode::UNSUPPORTED_MEDIA_TYPE];
+        let refusals = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ];
         Self::new::<Q>(Verb::Post, path, id, post(handler)).with_refusals(refusals)
     }
 
@@ -177,7 +197,10 @@ impl Endpoint {
         F: Fn(Call<Q, P>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Result<Response, Problem>> + Send + 'static,
     {
-        let refusals = [StatusCode::REQUEST_TIMEOUT, StatusCode::UNSUPPORTED_MEDIA_TYPE];
+        let refusals = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ];
         Self::new::<Q>(Verb::Put, path, id, put(handler)).with_refusals(refusals)
     }
 
@@ -228,7 +251,11 @@ impl Endpoint {
 
     /// Describes what it is for.
     pub fn about(self, tag: Tag, summary: &'static str) -> Self {
-        Self { tag, summary, ..self }
+        Self {
+            tag,
+            summary,
+            ..self
+        }
     }
 
     /// Answers a probe without a token.
@@ -239,8 +266,11 @@ impl Endpoint {
 
     /// Answers from a set that the request may choose.
     pub fn of_set(self, chooses: Chooses) -> Self {
-        let refusals =
-            [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE];
+        let refusals = [
+            StatusCode::BAD_REQUEST,
+            StatusCode::NOT_FOUND,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
         Self { chooses, ..self }.with_refusals(refusals)
     }
 
@@ -260,7 +290,10 @@ impl Endpoint {
     }
 
     pub fn with_request(self, schema: Value) -> Self {
-        Self { request: Some(schema), ..self }
+        Self {
+            request: Some(schema),
+            ..self
+        }
     }
 
     pub fn with_answer(
@@ -277,7 +310,10 @@ impl Endpoint {
         self,
         answer_headers: &'static [(&'static str, &'static str)],
     ) -> Self {
-        Self { answer_headers, ..self }
+        Self {
+            answer_headers,
+            ..self
+        }
     }
 
     pub fn with_refusals(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
@@ -288,16 +324,23 @@ impl Endpoint {
     /// Whether the entry fits the path and the handler; else what does not.
     fn check(&self) -> Result<(), String> {
         let in_path: Vec<&str> = self.path.split('/').filter_map(braced).collect();
-        let described: Vec<&str> =
-            self.path_parameters.iter().map(|parameter| parameter.name).collect();
+        let described: Vec<&str> = self
+            .path_parameters
+            .iter()
+            .map(|parameter| parameter.name)
+            .collect();
         if !self.path.starts_with('/') || in_path != described {
-            return Err(format!("its path has {in_path:?}, and {described:?} is described"));
+            return Err(format!(
+                "its path has {in_path:?}, and {described:?} is described"
+            ));
         }
 
         let read: BTreeSet<&str> = self.query_fields.iter().copied().collect();
         let described: BTreeSet<&str> = self.query.iter().map(|parameter| parameter.name).collect();
         if read != described {
-            return Err(format!("its handler reads {read:?}, and {described:?} is described"));
+            return Err(format!(
+                "its handler reads {read:?}, and {described:?} is described"
+            ));
         }
 
         match self.summary.is_empty() || self.answers.is_empty() {
@@ -307,7 +350,8 @@ impl Endpoint {
     }
 }
 
-/// The name of a segment of a path that stands for any: `{name}`, or `{*rest}` for several segments.
+/// The name of a segment of a path that stands for any: `{name}`, or `{*rest}` for several
+/// segments.
 fn braced(segment: &str) -> Option<&str> {
     let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
     Some(inner.strip_prefix('*').unwrap_or(inner))
@@ -320,13 +364,19 @@ struct Places(BTreeMap<String, (&'static str, BTreeSet<Verb>)>);
 impl Places {
     /// Takes the path and method of an endpoint; else says who has them.
     fn take(&mut self, endpoint: &Endpoint) -> Result<(), String> {
-        let segments = endpoint.path.split('/').map(|segment| match braced(segment) {
-            None => segment,
-            Some(_) if segment.starts_with("{*") => "{*}",
-            Some(_) => "{}",
-        });
+        let segments = endpoint
+            .path
+            .split('/')
+            .map(|segment| match braced(segment) {
+                None => segment,
+                Some(_) if segment.starts_with("{*") => "{*}",
+                Some(_) => "{}",
+            });
         let shape = segments.collect::<Vec<_>>().join("/");
-        let (path, verbs) = self.0.entry(shape).or_insert((endpoint.path, BTreeSet::new()));
+        let (path, verbs) = self
+            .0
+            .entry(shape)
+            .or_insert((endpoint.path, BTreeSet::new()));
         if *path != endpoint.path {
             return Err(format!("a request cannot tell its path from `{path}`"));
         }
@@ -339,19 +389,27 @@ impl Places {
     }
 }
 
-/// Whether a table can be served: each entry fits its handler, and no two have the same path and method or id.
+/// Whether a table can be served: each entry fits its handler, and no two have the same path and
+/// method or id.
 ///
 /// # Errors
 /// The first endpoint that does not fit, and why.
 pub(super) fn check(endpoints: &[Endpoint]) -> Result<(), String> {
     let (mut places, mut ids) = (Places::default(), BTreeSet::new());
     for endpoint in endpoints {
-        let fault = match (endpoint.check(), places.take(endpoint), ids.insert(endpoint.id)) {
+        let fault = match (
+            endpoint.check(),
+            places.take(endpoint),
+            ids.insert(endpoint.id),
+        ) {
             (Err(fault), ..) | (_, Err(fault), _) => fault,
             (_, _, false) => "another one has its id".to_owned(),
             (Ok(()), Ok(()), true) => continue,
         };
-        return Err(format!("the endpoint `{}` of `{}`: {fault}", endpoint.id, endpoint.path));
+        return Err(format!(
+            "the endpoint `{}` of `{}`: {fault}",
+            endpoint.id, endpoint.path
+        ));
     }
     Ok(())
 }
@@ -381,7 +439,9 @@ mod tests {
     const NAME: Parameter = Parameter::required("name", "Which", Values::Text);
 
     fn described(endpoint: Endpoint) -> Endpoint {
-        endpoint.about(Tag::Health, "Something").with_answer(StatusCode::OK, "It", Vec::new())
+        endpoint
+            .about(Tag::Health, "Something")
+            .with_answer(StatusCode::OK, "It", Vec::new())
     }
 
     #[test]
@@ -397,16 +457,40 @@ mod tests {
         };
         let other = || described(Endpoint::get("/v1/b", "plain", plain));
         for (table, word) in [
-            (vec![entry("/v1/a/{name}").with_path([NAME])], "reads {\"limit\"}"),
-            (vec![entry("/v1/a/{nam}").with_path([NAME]).with_query([LIMIT])], "[\"nam\"]"),
-            (vec![Endpoint::get("/v1/b", "plain", plain)], "not described"),
+            (
+                vec![entry("/v1/a/{name}").with_path([NAME])],
+                "reads {\"limit\"}",
+            ),
+            (
+                vec![entry("/v1/a/{nam}").with_path([NAME]).with_query([LIMIT])],
+                "[\"nam\"]",
+            ),
+            (
+                vec![Endpoint::get("/v1/b", "plain", plain)],
+                "not described",
+            ),
             (vec![other(), other()], "path and method"),
-            (vec![other(), described(Endpoint::get("/v1/c", "plain", plain))], "its id"),
-            (vec![other(), described(Endpoint::any("/v1/b", "all", plain))], "path and method"),
-            (vec![described(Endpoint::any("/v1/b", "all", plain)), other()], "path and method"),
-            (vec![whole(), alike()], "cannot tell its path from `/v1/a/{name}`"),
+            (
+                vec![other(), described(Endpoint::get("/v1/c", "plain", plain))],
+                "its id",
+            ),
+            (
+                vec![other(), described(Endpoint::any("/v1/b", "all", plain))],
+                "path and method",
+            ),
+            (
+                vec![described(Endpoint::any("/v1/b", "all", plain)), other()],
+                "path and method",
+            ),
+            (
+                vec![whole(), alike()],
+                "cannot tell its path from `/v1/a/{name}`",
+            ),
         ] {
-            assert!(check(&table).is_err_and(|fault| fault.contains(word)), "{word}");
+            assert!(
+                check(&table).is_err_and(|fault| fault.contains(word)),
+                "{word}"
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Which model a forwarded request runs: one pure function of its path, its query and its body.
 //!
-//! The gateway behind the proxy reads the model too, and what is judged must be what runs. LiteLLM takes the model of
-//! the path, else that of the query, else that of the body, and runs others besides where the body lists fallbacks or
-//! the model is a list. So a request whose parts name different models, or that could be read in two ways, is refused.
-//! `tests/data/models` holds what LiteLLM itself runs. Must not know headers, sets or who asks.
+//! The gateway behind the proxy reads the model too, and what is judged must be what runs. LiteLLM
+//! takes the model of the path, else that of the query, else that of the body, and runs others
+//! besides where the body lists fallbacks or the model is a list. So a request whose parts name
+//! different models, or that could be read in two ways, is refused. `tests/data/models` holds what
+//! LiteLLM itself runs. Must not know headers, sets or who asks.
 //!
 //! ```text
 //! /openai/deployments/gpt-4/chat/completions              {"messages":[]}     gpt-4
@@ -50,7 +51,8 @@ pub(super) struct Asked {
     pub tool: Option<String>,
 }
 
-/// The paths under which LiteLLM has a model, and what may follow it there. The order is that of its routes.
+/// The paths under which LiteLLM has a model, and what may follow it there. The order is that of
+/// its routes.
 const DEPLOYMENTS: [(&str, &[&str]); 2] = [
     (
         "/openai/deployments/",
@@ -62,15 +64,26 @@ const DEPLOYMENTS: [(&str, &[&str]); 2] = [
             "/images/edits",
         ],
     ),
-    ("/engines/", &["/chat/completions", "/completions", "/embeddings"]),
+    (
+        "/engines/",
+        &["/chat/completions", "/completions", "/embeddings"],
+    ),
 ];
 
 /// What follows a model in Google's paths.
 const GOOGLE_VERBS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
 
-/// The first segment of paths that are passed on to a provider, which has the model somewhere in the rest.
-const PASSED_ON: [&str; 7] =
-    ["vertex_ai", "vertex-ai", "bedrock", "azure", "azure_ai", "gemini", "nvidia_nim"];
+/// The first segment of paths that are passed on to a provider, which has the model somewhere in
+/// the rest.
+const PASSED_ON: [&str; 7] = [
+    "vertex_ai",
+    "vertex-ai",
+    "bedrock",
+    "azure",
+    "azure_ai",
+    "gemini",
+    "nvidia_nim",
+];
 
 /// What a request asks for.
 ///
@@ -79,24 +92,37 @@ const PASSED_ON: [&str; 7] =
 pub(super) fn read_request(request: &Forwarded<'_>) -> Result<Asked, Refusal> {
     let path = request.path.map(read_path).transpose()?.flatten();
     let mut named: Vec<(&str, String)> = path.into_iter().map(|model| ("path", model)).collect();
-    named.extend(read_query(request.query.unwrap_or(""))?.into_iter().map(|m| ("query", m)));
+    named.extend(
+        read_query(request.query.unwrap_or(""))?
+            .into_iter()
+            .map(|m| ("query", m)),
+    );
     let in_uri = !named.is_empty();
     let body = read_body(request.content_type, request.body)?;
     let tool = body.tool;
     named.extend(body.models.into_iter().map(|model| ("body", model)));
 
     if let Some((place, model)) = named.iter().find(|(_, model)| model.contains(',')) {
-        return Err(ambiguous(format!("the {place} names several models: `{model}`")));
+        return Err(ambiguous(format!(
+            "the {place} names several models: `{model}`"
+        )));
     }
     let Some((first_place, first)) = named.first() else {
-        return Ok(Asked { tool, ..Asked::default() });
+        return Ok(Asked {
+            tool,
+            ..Asked::default()
+        });
     };
     if let Some((place, other)) = named.iter().find(|(_, model)| model != first) {
         return Err(ambiguous(format!(
             "the {first_place} names the model `{first}`, and the {place} `{other}`"
         )));
     }
-    Ok(Asked { model: Some(first.clone()), in_uri, tool })
+    Ok(Asked {
+        model: Some(first.clone()),
+        in_uri,
+        tool,
+    })
 }
 
 fn ambiguous(detail: impl Into<String>) -> Refusal {
@@ -108,7 +134,9 @@ fn read_path(raw: &str) -> Result<Option<String>, Refusal> {
     let path = decode_path(raw)?;
     let first = path.split('/').nth(1).unwrap_or("");
     if is_passed_on(first) {
-        return Err(ambiguous(format!("a path below `/{first}` is passed on to a provider")));
+        return Err(ambiguous(format!(
+            "a path below `/{first}` is passed on to a provider"
+        )));
     }
 
     // A gateway may have its routes below a path of its own.
@@ -119,33 +147,47 @@ fn read_path(raw: &str) -> Result<Option<String>, Refusal> {
     if let Some(((_, rest), rests)) = deployment {
         return read_deployment(rest, rests).map(Some);
     }
-    let before_model = path.split_once("/models/").map_or(path.as_str(), |(before, _)| before);
-    if let Some(segment) = before_model.split('/').find(|segment| is_passed_on(segment)) {
-        return Err(ambiguous(format!("a path with `{segment}` is passed on to a provider")));
+    let before_model = path
+        .split_once("/models/")
+        .map_or(path.as_str(), |(before, _)| before);
+    if let Some(segment) = before_model
+        .split('/')
+        .find(|segment| is_passed_on(segment))
+    {
+        return Err(ambiguous(format!(
+            "a path with `{segment}` is passed on to a provider"
+        )));
     }
     read_google(&path)
 }
 
 fn is_passed_on(segment: &str) -> bool {
-    PASSED_ON.iter().any(|known| known.eq_ignore_ascii_case(segment))
+    PASSED_ON
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(segment))
 }
 
 /// Decodes a path that all readers decode and normalize alike.
 fn decode_path(raw: &str) -> Result<String, Refusal> {
     let decoded = percent_decode_str(raw).decode_utf8();
     let decoded = decoded.map_err(|_| ambiguous("the path is not UTF-8"))?;
-    // A separator, a dot or a percent sign that is encoded is decoded by some readers before they look for segments, by
-    // some after, and by some twice.
+    // A separator, a dot or a percent sign that is encoded is decoded by some readers before they
+    // look for segments, by some after, and by some twice.
     let mut escapes = raw.split('%').skip(1).filter_map(|rest| rest.get(..2));
     let is_odd = |escape: &str| {
         let byte = u8::from_str_radix(escape, 16).unwrap_or(0);
-        matches!(byte, b'/' | b'\\' | b'.' | b'%' | b'?' | b'#' | b';' | 0..0x20 | 0x7f)
+        matches!(
+            byte,
+            b'/' | b'\\' | b'.' | b'%' | b'?' | b'#' | b';' | 0..0x20 | 0x7f
+        )
     };
     let is_plain = decoded.starts_with('/')
         && !decoded.contains("//")
         && !decoded.contains(['\\', '#', ';'])
         && !decoded.chars().any(char::is_control)
-        && !decoded.split('/').any(|segment| matches!(segment, "." | ".."));
+        && !decoded
+            .split('/')
+            .any(|segment| matches!(segment, "." | ".."));
     match is_plain && !escapes.any(is_odd) {
         true => Ok(decoded.into_owned()),
         false => Err(ambiguous("the path can be read in more than one way")),
@@ -154,9 +196,13 @@ fn decode_path(raw: &str) -> Result<String, Refusal> {
 
 /// The model in what follows `/openai/deployments/` or `/engines/`. It may hold slashes.
 fn read_deployment(rest: &str, operations: &[&str]) -> Result<String, Refusal> {
-    let model = operations.iter().find_map(|operation| rest.strip_suffix(operation));
+    let model = operations
+        .iter()
+        .find_map(|operation| rest.strip_suffix(operation));
     let Some(model) = model.filter(|model| !model.is_empty()) else {
-        return Err(ambiguous("the path names a deployment, and no operation that is known"));
+        return Err(ambiguous(
+            "the path names a deployment, and no operation that is known",
+        ));
     };
     let mut others = DEPLOYMENTS.iter().flat_map(|(marker, rests)| {
         std::iter::once(marker.trim_end_matches('/')).chain(rests.iter().copied())
@@ -169,7 +215,9 @@ fn read_deployment(rest: &str, operations: &[&str]) -> Result<String, Refusal> {
 
 /// The model of `/models/{model}:generateContent`. It may hold slashes.
 fn read_google(path: &str) -> Result<Option<String>, Refusal> {
-    let Some((before, verb)) = path.rsplit_once(':') else { return Ok(None) };
+    let Some((before, verb)) = path.rsplit_once(':') else {
+        return Ok(None);
+    };
     if !GOOGLE_VERBS.contains(&verb) {
         return Ok(None);
     }
@@ -179,7 +227,9 @@ fn read_google(path: &str) -> Result<Option<String>, Refusal> {
         {
             Ok(Some(model.to_owned()))
         }
-        _ => Err(ambiguous(format!("the path ends in `:{verb}`, and names no one model"))),
+        _ => Err(ambiguous(format!(
+            "the path ends in `:{verb}`, and names no one model"
+        ))),
     }
 }
 
@@ -194,7 +244,9 @@ fn read_query(query: &str) -> Result<Vec<String>, Refusal> {
         match name.trim_end_matches("[]").trim() {
             "model" if !value.is_empty() => models.push(value.into_owned()),
             "target_model_names" => {
-                return Err(ambiguous("the query names models besides: `target_model_names`"));
+                return Err(ambiguous(
+                    "the query names models besides: `target_model_names`",
+                ));
             }
             _ => {}
         }
@@ -245,7 +297,12 @@ struct Nested(Option<String>);
 impl<'de> Deserialize<'de> for Nested {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        Ok(Self(value.get("model").and_then(Value::as_str).map(str::to_owned)))
+        Ok(Self(
+            value
+                .get("model")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        ))
     }
 }
 
@@ -266,8 +323,8 @@ impl Body {
     }
 }
 
-/// What a body names. A body that says it is JSON must be; another may be, since there are servers that take it for JSON
-/// whatever it says.
+/// What a body names. A body that says it is JSON must be; another may be, since there are servers
+/// that take it for JSON whatever it says.
 fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
     if bytes.is_empty() {
         return Ok(Named::default());
@@ -275,7 +332,9 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
     let kind = content_type.to_ascii_lowercase();
     // As the gateway looks for it: anywhere, whatever stands before or behind.
     if kind.contains("form") {
-        return Err(ambiguous("the forwarded body is a form, which may name a model"));
+        return Err(ambiguous(
+            "the forwarded body is a form, which may name a model",
+        ));
     }
 
     let body = match serde_json::from_slice::<ObjectOnly<Body>>(bytes) {
@@ -286,10 +345,20 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
         Err(_) => return Ok(Named::default()),
     };
     if let Some(field) = body.other_models() {
-        return Err(ambiguous(format!("the body makes the gateway run other models: `{field}`")));
+        return Err(ambiguous(format!(
+            "the body makes the gateway run other models: `{field}`"
+        )));
     }
-    let nested = [body.session, body.completion].into_iter().flatten().filter_map(|n| n.0);
-    let models = body.model.into_iter().chain(nested).filter(|model| !model.is_empty()).collect();
+    let nested = [body.session, body.completion]
+        .into_iter()
+        .flatten()
+        .filter_map(|n| n.0);
+    let models = body
+        .model
+        .into_iter()
+        .chain(nested)
+        .filter(|model| !model.is_empty())
+        .collect();
     let is_call = body.method.as_ref().and_then(Value::as_str) == Some("tools/call");
     let tool = is_call.then(|| read_tool(bytes)).transpose()?;
     Ok(Named { models, tool })
@@ -308,8 +377,9 @@ fn unreadable(error: &serde_json::Error) -> Refusal {
 
 /// Whether some server would take bytes for JSON: with a byte order mark or in UTF-16 too.
 fn looks_like_json(body: &[u8]) -> bool {
-    let is_marked =
-        [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"].iter().any(|mark| body.starts_with(mark));
+    let is_marked = [&b"\xef\xbb\xbf"[..], b"\xfe\xff", b"\xff\xfe"]
+        .iter()
+        .any(|mark| body.starts_with(mark));
     let is_wide = body.iter().take(4).any(|byte| *byte == 0);
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     is_marked || is_wide || matches!(first, Some(b'{' | b'[' | b'"'))
@@ -332,8 +402,8 @@ mod tests {
         read_request(&request).map(|asked| asked.model)
     }
 
-    /// What LiteLLM itself runs, by `tests/data/models/generate.py`: a request that is let through runs the one model that
-    /// was judged, and none that clients send every day is refused.
+    /// What LiteLLM itself runs, by `tests/data/models/generate.py`: a request that is let through
+    /// runs the one model that was judged, and none that clients send every day is refused.
     #[test]
     fn what_is_judged_is_what_litellm_runs() {
         let lines = include_str!("../../tests/data/models/requests.jsonl").lines();
@@ -368,7 +438,10 @@ mod tests {
                 }
             }
         }
-        assert!(read > 60 && refused > 60 && plain > 30, "{read} {refused} {plain}");
+        assert!(
+            read > 60 && refused > 60 && plain > 30,
+            "{read} {refused} {plain}"
+        );
     }
 
     #[test]
@@ -381,8 +454,15 @@ mod tests {
             "text/plain; a=multipart/form-data",
         ] {
             let body = r#"{"model":"gpt-4o","a":"&model=gpt-5&b="}"#.as_bytes();
-            let request = Forwarded { content_type: kind, body, ..Forwarded::default() };
-            assert!(matches!(read_request(&request), Err(Refusal::Ambiguous(_))), "{kind}");
+            let request = Forwarded {
+                content_type: kind,
+                body,
+                ..Forwarded::default()
+            };
+            assert!(
+                matches!(read_request(&request), Err(Refusal::Ambiguous(_))),
+                "{kind}"
+            );
         }
     }
 
@@ -420,8 +500,8 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever two parts name different models, the request is refused; where they agree, or only one speaks, that
-        /// model is judged.
+        /// Wherever two parts name different models, the request is refused; where they agree, or
+        /// only one speaks, that model is judged.
         #[test]
         fn one_model_is_judged_or_none(
             parts in proptest::collection::vec(proptest::option::of("[a-z]{1,3}(/[a-z]{1,3})?"), 3),
@@ -444,8 +524,8 @@ mod tests {
             }
         }
 
-        /// Bytes of any kind are read or refused, never a panic; a model of a path holds nothing that a proxy or a gateway
-        /// could take apart.
+        /// Bytes of any kind are read or refused, never a panic; a model of a path holds nothing
+        /// that a proxy or a gateway could take apart.
         #[test]
         fn any_path_is_read_or_refused(path in "(/|%2[fFeE5]|\\.|[a-z:]|/openai/deployments/|/engines/|/chat/completions|/models/|\\PC){0,12}") {
             if let Ok(Some(model)) = model_of(&path, "", "") {

@@ -40,7 +40,11 @@ impl Tokens {
                 );
             }
         }
-        if tokens.is_empty() { Err("it has no hash".to_owned()) } else { Ok(Self(tokens)) }
+        if tokens.is_empty() {
+            Err("it has no hash".to_owned())
+        } else {
+            Ok(Self(tokens))
+        }
     }
 
     fn accept(&self, token: &str) -> bool {
@@ -59,11 +63,15 @@ fn hash_token(token: &str) -> [u8; 32] {
 }
 
 fn read_hash(word: &str) -> Option<[u8; 32]> {
-    HEXLOWER_PERMISSIVE.decode(word.as_bytes()).ok()?.try_into().ok()
+    HEXLOWER_PERMISSIVE
+        .decode(word.as_bytes())
+        .ok()?
+        .try_into()
+        .ok()
 }
 
-/// The names of this server. A page that a browser loaded from elsewhere can reach a loopback address
-/// under its own name (DNS rebinding): such a request is refused.
+/// The names of this server. A page that a browser loaded from elsewhere can reach a loopback
+/// address under its own name (DNS rebinding): such a request is refused.
 #[derive(Debug, Clone, Default)]
 pub struct HostGuard {
     /// Names beside the loopback ones.
@@ -72,11 +80,21 @@ pub struct HostGuard {
 
 impl HostGuard {
     fn accepts(&self, host: &str) -> bool {
-        let Ok(authority) = host.parse::<Authority>() else { return false };
-        let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let Ok(authority) = host.parse::<Authority>() else {
+            return false;
+        };
+        let name = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
+            || name
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+            || self
+                .allowed
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(name))
     }
 }
 
@@ -88,7 +106,8 @@ pub(super) fn is_open(path: &str) -> bool {
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// One with a token that is accepted, or with a session on a page; where no tokens are asked for, anybody.
+    /// One with a token that is accepted, or with a session on a page; where no tokens are asked
+    /// for, anybody.
     Known,
     /// One without a token.
     Unknown,
@@ -98,8 +117,8 @@ pub(super) enum Caller {
     Late,
 }
 
-/// Finds out who asks. A right token is always known, whatever else came from the same address; of wrong ones each
-/// address has a few.
+/// Finds out who asks. A right token is always known, whatever else came from the same address; of
+/// wrong ones each address has a few.
 pub(super) fn recognise(app: &App, request: &Request) -> Caller {
     let headers = request.headers();
     let has_session = || is_page(request.uri().path()) && has_session(app, headers);
@@ -110,7 +129,11 @@ pub(super) fn recognise(app: &App, request: &Request) -> Caller {
         return Caller::Unknown;
     }
 
-    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Socket);
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .copied()
+        .unwrap_or(Peer::Socket);
     let now = Instant::now();
     if !app.wrong_tokens.may_try(peer, now) {
         return Caller::Late;
@@ -144,15 +167,18 @@ pub(super) fn refuse_caller(caller: Caller) -> Problem {
                 "this token is wrong, and so were many from this address of late: a right one is answered at once",
             )
         },
-        Caller::Known | Caller::Unknown | Caller::Wrong => {
-            Problem::new(StatusCode::UNAUTHORIZED, "a bearer token of this server is needed")
-        }
+        Caller::Known | Caller::Unknown | Caller::Wrong => Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "a bearer token of this server is needed",
+        ),
     }
 }
 
 /// Whether a request names this server as its host.
 pub(super) fn judge_host(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(hosts) = &app.options.hosts else { return Ok(()) };
+    let Some(hosts) = &app.options.hosts else {
+        return Ok(());
+    };
     // Without a Host header no browser speaks.
     for host in headers.get_all(header::HOST) {
         if !host.to_str().is_ok_and(|host| hosts.accepts(host)) {
@@ -167,7 +193,9 @@ pub(super) fn judge_host(app: &App, headers: &HeaderMap) -> Result<(), Problem> 
 
 /// Whether a request has a token that is accepted, or none is asked for.
 fn has_token(app: &App, headers: &HeaderMap) -> bool {
-    let Some(tokens) = app.options.credentials.tokens() else { return true };
+    let Some(tokens) = app.options.credentials.tokens() else {
+        return true;
+    };
     single_token(headers).is_some_and(|token| tokens.accept(token))
 }
 
@@ -177,7 +205,8 @@ pub(super) fn accepted_hash(app: &App, token: &str) -> Option<[u8; 32]> {
     tokens.accept(token).then(|| hash_token(token))
 }
 
-/// Whose token a request has that was let through; where no tokens are asked for, nobody is told from another.
+/// Whose token a request has that was let through; where no tokens are asked for, nobody is told
+/// from another.
 pub(super) fn owner(app: &App, headers: &HeaderMap) -> Owner {
     let asks = app.options.credentials.tokens().is_some();
     Owner(single_token(headers).filter(|_| asks).map(hash_token))
@@ -195,7 +224,10 @@ pub(super) fn is_accepted(app: &App, owner: Owner) -> bool {
 /// The bearer token of a request, which must have one `Authorization` only.
 fn single_token(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
+    let token = given
+        .next()
+        .and_then(|value| value.to_str().ok())
+        .and_then(bearer);
     token.filter(|_| given.next().is_none())
 }
 
@@ -221,7 +253,9 @@ mod tests {
 
     #[test]
     fn only_loopback_and_allowed_names_are_this_server() {
-        let guard = HostGuard { allowed: vec!["refguard.internal".to_owned()] };
+        let guard = HostGuard {
+            allowed: vec!["refguard.internal".to_owned()],
+        };
         for host in [
             "localhost",
             "LOCALHOST:8080",

@@ -38,7 +38,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(StatusCode::OK, "Ready", json_body(ready)),
         Endpoint::get("/metrics", "metrics", metrics)
             .about(Tag::Health, "Prometheus metrics")
-            .with_answer(StatusCode::OK, "OpenMetrics text", text("application/openmetrics-text")),
+            .with_answer(
+                StatusCode::OK,
+                "OpenMetrics text",
+                text("application/openmetrics-text"),
+            ),
         Endpoint::get("/v1/status", "status", status)
             .about(Tag::Health, "What the daemon says of itself")
             .with_answer(StatusCode::OK, "Status", json_body(schema("Status"))),
@@ -47,11 +51,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 /// The process is alive.
 async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n").into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        "ok\n",
+    )
+        .into_response())
 }
 
-/// Requests of a set are answered; else why not. What was rejected is told either way, its content to who may ask for
-/// it: findings quote files, and probes send no token.
+/// Requests of a set are answered; else why not. What was rejected is told either way, its content
+/// to who may ask for it: findings quote files, and probes send no token.
 async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
     let ready = call.app.hub.ready(call.set()?.as_deref());
     if call.head.extensions.get::<Caller>().is_some() {
@@ -61,9 +69,16 @@ async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
     match ready {
         Ok(_) => {
             let body = json!({ "ready": true, "sets": details });
-            Ok(([(header::CONTENT_TYPE, "application/json")], to_json(&body)?).into_response())
+            Ok((
+                [(header::CONTENT_TYPE, "application/json")],
+                to_json(&body)?,
+            )
+                .into_response())
         }
-        Err(why) => Err(Problem { more: Some(("sets", details)), ..Problem::from(why) }),
+        Err(why) => Err(Problem {
+            more: Some(("sets", details)),
+            ..Problem::from(why)
+        }),
     }
 }
 
@@ -83,7 +98,10 @@ fn tell_stranger(sets: &[SetStatus], unserved: Option<Unserved>) -> Result<Respo
                 true => "what its ref holds was rejected: ask with a token for the reason",
                 false => "it is not loaded: ask with a token for the reason",
             };
-            Unserved::NotReady { name, why: why.to_owned() }
+            Unserved::NotReady {
+                name,
+                why: why.to_owned(),
+            }
         }
         Unserved::Unknown(_) | Unserved::Stale(_) => unserved,
     }))

@@ -1,4 +1,5 @@
-//! What git's history says: versions of policies, and promotions. Read beside serving, which never waits for it.
+//! What git's history says: versions of policies, and promotions. Read beside serving, which never
+//! waits for it.
 
 use std::sync::Arc;
 
@@ -46,7 +47,9 @@ impl TryFrom<u64> for VersionNumber {
     fn try_from(number: u64) -> Result<Self, String> {
         match number {
             1..=MAX_VERSION => Ok(Self(number)),
-            _ => Err(format!("the number of a version is from 1 to {MAX_VERSION}")),
+            _ => Err(format!(
+                "the number of a version is from 1 to {MAX_VERSION}"
+            )),
         }
     }
 }
@@ -136,14 +139,20 @@ async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem
 async fn version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, VersionNumber(number)) = call.path;
-    read_history(&call.app, &snapshot, move |history| history.version(&name, number)).await
+    read_history(&call.app, &snapshot, move |history| {
+        history.version(&name, number)
+    })
+    .await
 }
 
 /// Two versions of a policy, field by field.
 async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, CompareQuery { from, to }) = (call.path, call.query);
-    read_history(&call.app, &snapshot, move |history| history.compare(&name, &from, &to)).await
+    read_history(&call.app, &snapshot, move |history| {
+        history.compare(&name, &from, &to)
+    })
+    .await
 }
 
 /// The promotions of an environment, the newest first, in pages.

@@ -25,7 +25,11 @@ const MAX_PAGE: usize = 1_000;
 pub(super) const fn page_parameters(cursors: Values) -> [Parameter; 2] {
     [
         Parameter::optional("cursor", "`next` of the page before", cursors),
-        Parameter::optional("limit", "Items of a page; by default 100", Values::Between(1, 1_000)),
+        Parameter::optional(
+            "limit",
+            "Items of a page; by default 100",
+            Values::Between(1, 1_000),
+        ),
     ]
 }
 
@@ -49,7 +53,9 @@ impl PageQuery {
 fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     match limit.unwrap_or(PAGE) {
         size @ 1..=MAX_PAGE => Ok(size),
-        _ => Err(Problem::bad_request(format!("`limit` must be from 1 to {MAX_PAGE}"))),
+        _ => Err(Problem::bad_request(format!(
+            "`limit` must be from 1 to {MAX_PAGE}"
+        ))),
     }
 }
 
@@ -74,16 +80,29 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "Whether to say who made each version, and when: read from history",
                 Values::OneOf(&["true", "false"]),
             )])
-            .with_answer(StatusCode::OK, "A page", json_body(page_schema("policies", "Policy"))),
+            .with_answer(
+                StatusCode::OK,
+                "A page",
+                json_body(page_schema("policies", "Policy")),
+            ),
         Endpoint::get("/v1/policies/{name}", "policy", policy)
-            .about(Tag::Sets, "One policy with its chain, children and attachments")
+            .about(
+                Tag::Sets,
+                "One policy with its chain, children and attachments",
+            )
             .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
-            .with_answer(StatusCode::OK, "The policy", json_body(schema("ShownPolicy"))),
+            .with_answer(
+                StatusCode::OK,
+                "The policy",
+                json_body(schema("ShownPolicy")),
+            ),
         Endpoint::get("/v1/attachments", "attachments", attachments)
             .about(Tag::Sets, "The attachments, in the order of evaluation")
             .of_set(Chooses::ByQueryOrHeader)
-            .with_query(page_parameters(Values::Like("^[0-9a-f]{40,64}:[0-9]{1,9}$")))
+            .with_query(page_parameters(Values::Like(
+                "^[0-9a-f]{40,64}:[0-9]{1,9}$",
+            )))
             .with_answer(
                 StatusCode::OK,
                 "A page",
@@ -124,27 +143,42 @@ async fn policies(call: Call<PoliciesQuery>) -> Result<Response, Problem> {
         .iter()
         .take(size)
         .map(|policy| {
-            with_version(&call.app.hub, &snapshot, &policy.name, policy_object(set, policy))
+            with_version(
+                &call.app.hub,
+                &snapshot,
+                &policy.name,
+                policy_object(set, policy),
+            )
         })
         .collect();
     if call.query.published {
         add_publications(&call.app, &mut page).await?;
     }
     let more = rest.len() > size;
-    let next = rest.get(size - 1).filter(|_| more).map(|last| last.name.to_string());
+    let next = rest
+        .get(size - 1)
+        .filter(|_| more)
+        .map(|last| last.name.to_string());
     answer_page(&snapshot, "policies", page, next)
 }
 
 /// Says of each policy who made its version, and when. What has no number yet stays without.
 async fn add_publications(app: &Arc<App>, page: &mut [Value]) -> Result<(), Problem> {
     let numbered = |policy: &Value| {
-        Some((policy.get("name")?.as_str()?.to_owned(), policy.get("version")?.as_u64()?))
+        Some((
+            policy.get("name")?.as_str()?.to_owned(),
+            policy.get("version")?.as_u64()?,
+        ))
     };
     let versions: Vec<_> = page.iter().filter_map(numbered).collect();
     let hub = app.hub.clone();
     let told = match versions.is_empty() {
         true => Vec::new(),
-        false => app.historians.run(move || Ok(hub.history().publications(&versions)?)).await?,
+        false => {
+            app.historians
+                .run(move || Ok(hub.history().publications(&versions)?))
+                .await?
+        }
     };
 
     let mut told = told.into_iter();
@@ -165,23 +199,29 @@ async fn attachments(call: Call<PageQuery>) -> Result<Response, Problem> {
     let start = cursor.map_or(Ok(0), |cursor| read_place(&snapshot, cursor))?;
 
     let rest = set.attachments.get(start..).unwrap_or_default();
-    let page =
-        rest.iter().take(size).map(|attachment| attachment_object(set, attachment)).collect();
+    let page = rest
+        .iter()
+        .take(size)
+        .map(|attachment| attachment_object(set, attachment))
+        .collect();
     let next = (rest.len() > size).then(|| format!("{}:{}", snapshot.identity(), start + size));
     answer_page(&snapshot, "attachments", page, next)
 }
 
 /// Reads a cursor: a place in this very set.
 fn read_place(snapshot: &Snapshot, cursor: &str) -> Result<usize, Problem> {
-    let parts =
-        cursor.split_once(':').and_then(|(identity, place)| Some((identity, place.parse().ok()?)));
+    let parts = cursor
+        .split_once(':')
+        .and_then(|(identity, place)| Some((identity, place.parse().ok()?)));
     match parts {
         Some((identity, place)) if identity == snapshot.identity() => Ok(place),
         Some(_) => Err(Problem::new(
             StatusCode::CONFLICT,
             "the set has changed since that page: begin again",
         )),
-        None => Err(Problem::bad_request("`cursor` is none that this server gave")),
+        None => Err(Problem::bad_request(
+            "`cursor` is none that this server gave",
+        )),
     }
 }
 
@@ -201,7 +241,10 @@ fn answer_page(
 
 fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
-        object.insert("version".to_owned(), json!(snapshot.number(hub.history(), name)));
+        object.insert(
+            "version".to_owned(),
+            json!(snapshot.number(hub.history(), name)),
+        );
     }
     object
 }
@@ -211,7 +254,9 @@ async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
     let (snapshot, name) = (call.snapshot()?, &call.path);
     let set = snapshot.set();
     let Some((_, policy)) = set.find_policy(name) else {
-        return Err(Problem::not_found(format!("the set has no policy `{name}`")));
+        return Err(Problem::not_found(format!(
+            "the set has no policy `{name}`"
+        )));
     };
 
     let origin = snapshot.origin();
@@ -221,7 +266,10 @@ async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
         object.insert("set".to_owned(), json!(origin.set));
         object.insert("commit".to_owned(), json!(origin.commit));
         object.insert("promotion".to_owned(), json!(origin.promotion));
-        object.insert("number".to_owned(), json!(snapshot.number(call.app.hub.history(), name)));
+        object.insert(
+            "number".to_owned(),
+            json!(snapshot.number(call.app.hub.history(), name)),
+        );
     }
     Ok(answer_json(&snapshot, StatusCode::OK, to_json(&shown)?))
 }

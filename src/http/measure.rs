@@ -11,8 +11,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// Bounds of a request's time, in seconds.
-const BUCKETS: [f64; 12] =
-    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 60.0];
+const BUCKETS: [f64; 12] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0, 60.0,
+];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -50,8 +51,16 @@ impl Measures {
     }
 
     pub fn enter(&self, registry: &mut Registry) {
-        registry.register("http_requests", "Requests by route and status", self.requests.clone());
-        registry.register("http_request_seconds", "Time of a request", self.seconds.clone());
+        registry.register(
+            "http_requests",
+            "Requests by route and status",
+            self.requests.clone(),
+        );
+        registry.register(
+            "http_request_seconds",
+            "Time of a request",
+            self.seconds.clone(),
+        );
         registry.register(
             "http_connections",
             "Connections that are open",
@@ -70,7 +79,10 @@ impl Measures {
     }
 
     pub fn request(&self, route: &str, status: StatusCode, took: Duration) {
-        let labels = RequestLabels { route: route.to_owned(), status: status.as_u16() };
+        let labels = RequestLabels {
+            route: route.to_owned(),
+            status: status.as_u16(),
+        };
         self.requests.get_or_create(&labels).inc();
         self.seconds.observe(took.as_secs_f64());
     }

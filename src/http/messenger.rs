@@ -1,5 +1,5 @@
-//! Telling others what happens: each receiver has a bounded queue and a thread of its own, so that none of them is in the
-//! way of serving, or of another receiver.
+//! Telling others what happens: each receiver has a bounded queue and a thread of its own, so that
+//! none of them is in the way of serving, or of another receiver.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -73,7 +73,12 @@ impl NotifyTarget {
         if !is_host || !is_plain(host) || !is_plain(path) || path.contains('#') {
             return Err(bad());
         }
-        Ok(Self { is_tls, host: host.to_owned(), path: path.to_owned(), form })
+        Ok(Self {
+            is_tls,
+            host: host.to_owned(),
+            path: path.to_owned(),
+            form,
+        })
     }
 
     /// Whether it is asked by https.
@@ -103,7 +108,8 @@ struct Message {
     signature: Option<Arc<str>>,
 }
 
-/// Watches the daemon and tells the receivers, on threads of its own, for as long as the process lives.
+/// Watches the daemon and tells the receivers, on threads of its own, for as long as the process
+/// lives.
 ///
 /// # Errors
 /// Where the system gives no threads.
@@ -124,22 +130,43 @@ pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
     let mut queues = Vec::new();
     for (number, target) in options.targets.iter().enumerate() {
         let (sender, inbox) = sync_channel(MAX_WAITING);
-        let post =
-            Post { target: target.clone(), tls: options.tls.clone(), counts: counts.clone() };
+        let post = Post {
+            target: target.clone(),
+            tls: options.tls.clone(),
+            counts: counts.clone(),
+        };
         spawn(&format!("notify-{number}"), move || post.run(&inbox))?;
-        queues.push(Queue { form: target.form, sender, dropped: 0 });
+        queues.push(Queue {
+            form: target.form,
+            sender,
+            dropped: 0,
+        });
     }
-    let key = options.secret.as_ref().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
+    let key = options
+        .secret
+        .as_ref()
+        .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
     // A change is looked at at once; the rest, and a change that comes meanwhile, at the next look.
     let (changed, changes) = sync_channel(1);
     hub.on_change(move || {
         let _ = changed.try_send(());
     });
-    spawn("notify", move || Desk { hub, queues, key, counts }.run(&changes))
+    spawn("notify", move || {
+        Desk {
+            hub,
+            queues,
+            key,
+            counts,
+        }
+        .run(&changes)
+    })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    std::thread::Builder::new().name(format!("refguard-{name}")).spawn(work).map(drop)
+    std::thread::Builder::new()
+        .name(format!("refguard-{name}"))
+        .spawn(work)
+        .map(drop)
 }
 
 /// The way to one receiver.
@@ -151,7 +178,8 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether there was room. A receiver that is too slow is said once, and once that it is not any more.
+    /// Whether there was room. A receiver that is too slow is said once, and once that it is not
+    /// any more.
     fn take(&mut self, message: Message) -> bool {
         let is_taken = !matches!(self.sender.try_send(message), Err(TrySendError::Full(_)));
         match (is_taken, self.dropped) {
@@ -202,9 +230,14 @@ impl Desk {
         let time = Timestamp::now();
         for queue in &mut self.queues {
             let body: Arc<str> = write_event(event, id, time, queue.form).into();
-            let signature = self.key.as_ref().map(|key| sign(key, body.as_bytes()).into());
+            let signature = self
+                .key
+                .as_ref()
+                .map(|key| sign(key, body.as_bytes()).into());
             if !queue.take(Message { body, signature }) {
-                self.counts.get_or_create(&ResultLabel { result: "dropped" }).inc();
+                self.counts
+                    .get_or_create(&ResultLabel { result: "dropped" })
+                    .inc();
             }
         }
     }
@@ -215,8 +248,12 @@ fn source_name() -> String {
     let mut random = [0; 8];
     if SystemRandom::new().fill(&mut random).is_err() {
         // The time to the nanosecond differs too, between runs on one machine.
-        random =
-            Timestamp::now().as_nanosecond().to_be_bytes().last_chunk().copied().unwrap_or(random);
+        random = Timestamp::now()
+            .as_nanosecond()
+            .to_be_bytes()
+            .last_chunk()
+            .copied()
+            .unwrap_or(random);
     }
     HEXLOWER.encode(&random)
 }
@@ -319,14 +356,17 @@ impl Post {
     }
 
     fn write_request(&self, message: &Message) -> String {
-        let NotifyTarget { host, path, form, .. } = &self.target;
+        let NotifyTarget {
+            host, path, form, ..
+        } = &self.target;
         let kind = match form {
             NotifyForm::CloudEvents => "application/cloudevents+json; charset=utf-8",
             NotifyForm::Slack => "application/json; charset=utf-8",
         };
         let signature = message.signature.iter();
-        let signature: String =
-            signature.map(|signature| format!("X-Refguard-Signature: {signature}\r\n")).collect();
+        let signature: String = signature
+            .map(|signature| format!("X-Refguard-Signature: {signature}\r\n"))
+            .collect();
         format!(
             "POST {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: refguard/{}\r\nContent-Type: {kind}\r\n\
              Content-Length: {}\r\n{signature}\r\n{}",
@@ -337,7 +377,8 @@ impl Post {
     }
 }
 
-/// A rest that is up to a quarter longer or shorter, so that daemons that failed together do not come back together.
+/// A rest that is up to a quarter longer or shorter, so that daemons that failed together do not
+/// come back together.
 fn jittered(rest: Duration) -> Duration {
     let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000;
     rest.mul_f64(0.75 + f64::from(nanos) / 2_000.0)
@@ -367,7 +408,10 @@ mod tests {
         assert_eq!(written["data"], json!({ "held": true }));
         let text = write_event(&event("a <!channel> & b"), "run-1", time, NotifyForm::Slack);
         let text: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(text, json!({ "text": "refguard, hold: a &lt;!channel&gt; &amp; b" }));
+        assert_eq!(
+            text,
+            json!({ "text": "refguard, hold: a &lt;!channel&gt; &amp; b" })
+        );
     }
 
     #[test]
@@ -382,13 +426,24 @@ mod tests {
     fn a_receiver_has_a_host_and_a_path_and_nothing_that_breaks_a_head() {
         let parse = |url: &str| NotifyTarget::parse(url, NotifyForm::Slack);
         let target = parse("https://hooks.example:8443/services/a?b=c").unwrap();
-        assert_eq!((&*target.host, &*target.path), ("hooks.example:8443", "/services/a?b=c"));
+        assert_eq!(
+            (&*target.host, &*target.path),
+            ("hooks.example:8443", "/services/a?b=c")
+        );
         assert_eq!(parse("http://[::1]:9").unwrap().path, "/");
-        for bad in
-            ["ftp://a/", "http:///x", "http://u:p@a/", "http://a/\r\nX: y", "https://a/#x", "a"]
-        {
+        for bad in [
+            "ftp://a/",
+            "http:///x",
+            "http://u:p@a/",
+            "http://a/\r\nX: y",
+            "https://a/#x",
+            "a",
+        ] {
             let said = parse(bad).err().unwrap();
-            assert!(!said.contains("services") && said.contains("HOST"), "{bad}: {said}");
+            assert!(
+                !said.contains("services") && said.contains("HOST"),
+                "{bad}: {said}"
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 //! The daemon's endpoints: the only async code. One family of endpoints a file.
 //!
-//! `server` accepts connections and ends them, `app` routes requests, `guard` says who may ask, `endpoint` is the table
-//! that router and description are made from, `call` a request as a handler takes it. A request takes its snapshot once
-//! from the [`Hub`](crate::daemon::Hub) and is answered wholly from it.
-//! Must not know git or files: sockets, certificates and tokens come in as values.
+//! `server` accepts connections and ends them, `app` routes requests, `guard` says who may ask,
+//! `endpoint` is the table that router and description are made from, `call` a request as a handler
+//! takes it. A request takes its snapshot once from the [`Hub`](crate::daemon::Hub) and is answered
+//! wholly from it. Must not know git or files: sockets, certificates and tokens come in as values.
 
 mod app;
 mod attempts;

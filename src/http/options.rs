@@ -30,7 +30,8 @@ pub struct Limits {
     pub connections: usize,
     /// Long-polls that wait at once.
     pub parked: usize,
-    /// Bytes of bodies that have not come in full, or are not answered yet, of all connections together.
+    /// Bytes of bodies that have not come in full, or are not answered yet, of all connections
+    /// together.
     pub bodies_bytes: usize,
     /// How long a client may take to send a request's head.
     pub header_time: Duration,

@@ -1,8 +1,8 @@
 //! When each of many long-polls goes on that a change wakes.
 //!
-//! A promotion concerns every follower in the same moment. Woken all at once they would stand before whoever asks
-//! meanwhile, so a few are woken at each beat, those that wait longest first; all within a time that is short for a
-//! follower. Must not know what they are answered.
+//! A promotion concerns every follower in the same moment. Woken all at once they would stand
+//! before whoever asks meanwhile, so a few are woken at each beat, those that wait longest first;
+//! all within a time that is short for a follower. Must not know what they are answered.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -79,7 +79,8 @@ fn share_of(waiting: usize) -> usize {
 }
 
 impl Waiter<'_> {
-    /// Its next turn; to be enabled before that is read which may change, so that no change is missed.
+    /// Its next turn; to be enabled before that is read which may change, so that no change is
+    /// missed.
     pub fn turn(&self) -> Notified<'_> {
         self.0.woken.notified()
     }
@@ -145,7 +146,10 @@ mod tests {
 
     #[test]
     fn each_change_wakes_everyone_once_and_so_does_the_end() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         for many in [1, 3, 1_000] {
             runtime.block_on(change_thrice(many));
         }

@@ -22,12 +22,21 @@ pub(super) struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), more: None, is_busy: false, retry_seconds: 1 }
+        Self {
+            status,
+            detail: detail.into(),
+            more: None,
+            is_busy: false,
+            retry_seconds: 1,
+        }
     }
 
     /// Others ask for too much at once.
     pub fn busy(detail: impl Into<String>) -> Self {
-        Self { is_busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self {
+            is_busy: true,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -36,7 +45,10 @@ impl Problem {
 
     /// Says which request of a batch it is about.
     pub fn of_request(self, number: usize) -> Self {
-        Self { detail: format!("request {number}: {}", self.detail), ..self }
+        Self {
+            detail: format!("request {number}: {}", self.detail),
+            ..self
+        }
     }
 
     pub fn not_found(detail: impl Into<String>) -> Self {
@@ -82,11 +94,15 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE
             || self.status == StatusCode::TOO_MANY_REQUESTS
         {
-            response.headers_mut().insert(header::RETRY_AFTER, self.retry_seconds.into());
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, self.retry_seconds.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = axum::http::HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

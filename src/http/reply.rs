@@ -12,7 +12,10 @@ pub(super) static COMMIT: HeaderName = HeaderName::from_static("x-refguard-commi
 
 /// A snapshot's commit as a header; empty where it has none.
 pub(super) fn commit_value(snapshot: &Snapshot) -> HeaderValue {
-    let commit = snapshot.commit.as_deref().and_then(|commit| HeaderValue::from_str(commit).ok());
+    let commit = snapshot
+        .commit
+        .as_deref()
+        .and_then(|commit| HeaderValue::from_str(commit).ok());
     commit.unwrap_or(HeaderValue::from_static(""))
 }
 
@@ -26,7 +29,9 @@ pub(super) fn answer_json(
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response.headers_mut().insert(COMMIT.clone(), commit_value(snapshot));
+    response
+        .headers_mut()
+        .insert(COMMIT.clone(), commit_value(snapshot));
     response
 }
 

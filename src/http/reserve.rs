@@ -1,5 +1,5 @@
-//! Connections beyond the limit: each is heard for a moment, so that a probe is answered also in a flood. The newest
-//! push out the oldest. Must not know what is answered on them.
+//! Connections beyond the limit: each is heard for a moment, so that a probe is answered also in a
+//! flood. The newest push out the oldest. Must not know what is answered on them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +22,8 @@ pub(super) struct OnReserve;
 pub(super) struct Reserve(Mutex<VecDeque<AbortHandle>>);
 
 impl Reserve {
-    /// Takes up a connection by the task that serves it, and ends the oldest where there are too many.
+    /// Takes up a connection by the task that serves it, and ends the oldest where there are too
+    /// many.
     pub fn admit(&self, task: AbortHandle) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());

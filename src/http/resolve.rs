@@ -53,7 +53,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     });
     vec![
         Endpoint::post("/v1/resolve", "resolve", resolve)
-            .about(Tag::Resolve, "What a request gets, or a batch of requests, from one snapshot")
+            .about(
+                Tag::Resolve,
+                "What a request gets, or a batch of requests, from one snapshot",
+            )
             .of_set(Chooses::ByQueryOrHeader)
             .with_query([
                 Parameter::optional(
@@ -78,7 +81,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "The answer, or the answers in the order of the requests",
                 json_body(json!({ "oneOf": [schema("Answer"), results] })),
             )
-            .with_refusals([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY]),
+            .with_refusals([
+                StatusCode::PAYLOAD_TOO_LARGE,
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ]),
     ]
 }
 
@@ -101,14 +107,21 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     let bytes = read_body(call.body, &app.options.limits).await?;
     let is_strict = parameters.strict == Some(Switch::On) || app.options.strict_requests;
     let asking = Asking {
-        numbers: fields.policies.then(|| snapshot.numbers(app.hub.history())).flatten(),
+        numbers: fields
+            .policies
+            .then(|| snapshot.numbers(app.hub.history()))
+            .flatten(),
         app,
         snapshot,
         fields,
         explain: parameters.explain == Some(Switch::On),
         strict: is_strict,
     };
-    let question = Question { body: &*bytes, fields, strict: asking.strict };
+    let question = Question {
+        body: &*bytes,
+        fields,
+        strict: asking.strict,
+    };
     if let Some(again) = asking.kept().and_then(|kept| kept.get(question)) {
         asking.app.measures.repeated.inc();
         if let Some(shadow) = &asking.app.options.shadow {
@@ -140,7 +153,8 @@ fn read_asked(bytes: &[u8]) -> Result<Asked, Problem> {
 /// Bytes of a body that are read in well under a millisecond.
 const SMALL_BODY: usize = 32 << 10;
 
-/// Bytes of a model that all conditions of a large set are matched against in well under a millisecond.
+/// Bytes of a model that all conditions of a large set are matched against in well under a
+/// millisecond.
 const SMALL_MODEL: usize = 256;
 
 struct Asking {
@@ -154,21 +168,28 @@ struct Asking {
 }
 
 impl Asking {
-    /// Where answers to the like of this are kept. Not where each decision is written down: it is made anew then.
+    /// Where answers to the like of this are kept. Not where each decision is written down: it is
+    /// made anew then.
     fn kept(&self) -> Option<&Answers> {
-        match (self.explain || self.app.options.decisions.is_some(), self.fields.policies) {
+        match (
+            self.explain || self.app.options.decisions.is_some(),
+            self.fields.policies,
+        ) {
             (true, _) => None,
             (false, true) => self.numbers.as_deref().map(|numbers| &numbers.answers),
             (false, false) => Some(&self.snapshot.answers),
         }
     }
 
-    /// Whether a request is answered in so little time that others may wait for it. An explanation looks at every
-    /// attachment, a version may have to be read from git, a long model is matched against every condition.
+    /// Whether a request is answered in so little time that others may wait for it. An explanation
+    /// looks at every attachment, a version may have to be read from git, a long model is matched
+    /// against every condition.
     fn is_quick(&self, context: &Context, policies: &[String]) -> bool {
         !self.explain
             && !policies.iter().any(|name| names_version(name))
-            && context.model().is_none_or(|model| model.len() <= SMALL_MODEL)
+            && context
+                .model()
+                .is_none_or(|model| model.len() <= SMALL_MODEL)
     }
 
     /// Answers on a thread that nobody else waits for.
@@ -211,7 +232,9 @@ impl Asking {
             if number > 0 {
                 answers.bytes.push(b',');
             }
-            answers.add(context, &policies).map_err(|problem| problem.of_request(number))?;
+            answers
+                .add(context, &policies)
+                .map_err(|problem| problem.of_request(number))?;
         }
         answers.bytes.extend_from_slice(b"]}");
         answers.finish()
@@ -231,7 +254,13 @@ struct Answering<'a> {
 impl<'a> Answering<'a> {
     fn new(asking: &'a Asking) -> Self {
         let deadline = Instant::now() + asking.app.options.limits.answer_time;
-        Self { asking, bytes: Vec::new(), deadline, decisions: Vec::new(), decided: 0 }
+        Self {
+            asking,
+            bytes: Vec::new(),
+            deadline,
+            decisions: Vec::new(),
+            decided: 0,
+        }
     }
 
     /// Writes the answer to one request.
@@ -246,7 +275,9 @@ impl<'a> Answering<'a> {
             return Err(refuse_unknown(&resolution.unknown));
         }
 
-        let near = asking.explain.then(|| explain_request(&asking.snapshot.engine, &request));
+        let near = asking
+            .explain
+            .then(|| explain_request(&asking.snapshot.engine, &request));
         let answer = Answer {
             origin: asking.snapshot.origin(),
             resolution: &resolution,
@@ -259,13 +290,16 @@ impl<'a> Answering<'a> {
         if let Some(shadow) = &asking.app.options.shadow {
             shadow.see_request(&asking.snapshot, &request.context, policies);
         }
-        let line = asking.app.decision("resolve", &asking.snapshot, &request.context, &resolution);
+        let line = asking
+            .app
+            .decision("resolve", &asking.snapshot, &request.context, &resolution);
         self.decided += line.as_ref().map_or(0, String::len);
         self.decisions.extend(line);
         self.check_limits()
     }
 
-    /// The request with what its names mean. No policy's name holds an `@`, so one that does is a version.
+    /// The request with what its names mean. No policy's name holds an `@`, so one that does is a
+    /// version.
     fn read_request(&self, context: Context, policies: &[String]) -> Result<Request, Problem> {
         let limits = &self.asking.app.options.limits;
         if policies.len() > limits.named_policies {
@@ -282,18 +316,26 @@ impl<'a> Answering<'a> {
             )));
         }
 
-        let pins: Vec<String> =
-            policies.iter().filter(|name| names_version(name)).cloned().collect();
+        let pins: Vec<String> = policies
+            .iter()
+            .filter(|name| names_version(name))
+            .cloned()
+            .collect();
         let pinned = match pins.is_empty() {
             true => Vec::new(),
             false => self.asking.app.hub.history().pinned(&pins, self.deadline)?,
         };
         let mut pinned = pinned.into_iter();
-        let policies = policies.iter().filter_map(|name| match names_version(name) {
-            true => pinned.next(),
-            false => Some(Requested::Named(name.clone())),
-        });
-        Ok(Request { context, policies: policies.collect() })
+        let policies = policies
+            .iter()
+            .filter_map(|name| match names_version(name) {
+                true => pinned.next(),
+                false => Some(Requested::Named(name.clone())),
+            });
+        Ok(Request {
+            context,
+            policies: policies.collect(),
+        })
     }
 
     fn check_limits(&self) -> Result<(), Problem> {
@@ -311,7 +353,9 @@ impl<'a> Answering<'a> {
     }
 
     fn finish(self) -> Result<Vec<u8>, Problem> {
-        self.decisions.into_iter().for_each(|line| self.asking.app.write_decision(line));
+        self.decisions
+            .into_iter()
+            .for_each(|line| self.asking.app.write_decision(line));
         Ok(self.bytes)
     }
 }
@@ -319,15 +363,19 @@ impl<'a> Answering<'a> {
 fn refuse_unknown(unknown: &[String]) -> Problem {
     let detail = format!("the set has no policy `{}`", unknown.join("`, `"));
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    Problem { more: Some(("unknown", json!(unknown))), ..problem }
+    Problem {
+        more: Some(("unknown", json!(unknown))),
+        ..problem
+    }
 }
 
-/// Refuses names of policies that requests may not name; one of a version is judged by the policy that is
-/// served. Names that the set lacks are refused as unknown.
+/// Refuses names of policies that requests may not name; one of a version is judged by the policy
+/// that is served. Names that the set lacks are refused as unknown.
 fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Problem> {
     let is_refused = |name: &&String| {
         let base = name.split_once('@').map_or(name.as_str(), |(base, _)| base);
-        set.find_policy(base).is_some_and(|(_, policy)| !policy.requestable)
+        set.find_policy(base)
+            .is_some_and(|(_, policy)| !policy.requestable)
     };
     let refused: Vec<&String> = policies.iter().filter(is_refused).collect();
     if refused.is_empty() {
@@ -340,7 +388,10 @@ fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Pr
         names.join("`, `")
     );
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    Err(Problem { more: Some(("not_requestable", json!(names))), ..problem })
+    Err(Problem {
+        more: Some(("not_requestable", json!(names))),
+        ..problem
+    })
 }
 
 /// What tells versions by what is known of them.
@@ -355,5 +406,9 @@ fn names_version(name: &str) -> bool {
 
 /// The names of an answer's policies.
 pub(super) fn policy_names<'a>(resolution: &Resolution<'a>) -> Vec<&'a str> {
-    resolution.policies.iter().map(|policy| policy.name()).collect()
+    resolution
+        .policies
+        .iter()
+        .map(|policy| policy.name())
+        .collect()
 }

@@ -1,10 +1,10 @@
-//! The connections that are served: for how long each has been waiting for its client, and which of them ends where a
-//! new one finds no place, or bodies that have not come in full take too much memory. Must not know what is asked or
-//! answered.
+//! The connections that are served: for how long each has been waiting for its client, and which of
+//! them ends where a new one finds no place, or bodies that have not come in full take too much
+//! memory. Must not know what is asked or answered.
 //!
-//! Whoever opens a connection and sends nothing, or half of a head or of a body, costs a place for as long as the limits
-//! of time allow. Where all places are taken, the connection that has waited for its client the longest makes place; one
-//! that an answer is made for is never ended.
+//! Whoever opens a connection and sends nothing, or half of a head or of a body, costs a place for
+//! as long as the limits of time allow. Where all places are taken, the connection that has waited
+//! for its client the longest makes place; one that an answer is made for is never ended.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -18,8 +18,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 
-/// An idle connection counts as if it had waited for a part of the time only: its client has shown that it asks and
-/// takes answers.
+/// An idle connection counts as if it had waited for a part of the time only: its client has shown
+/// that it asks and takes answers.
 const IDLE_PART: u32 = 4;
 
 /// Bytes of an answer that are sent at once: its connection is idle as soon as they are made.
@@ -107,7 +107,13 @@ pub(super) struct Seats {
 impl Seats {
     pub fn new(max_seats: usize, max_bytes: usize) -> Self {
         let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { taken: Mutex::default(), next, bytes, max_seats, max_bytes }
+        Self {
+            taken: Mutex::default(),
+            next,
+            bytes,
+            max_seats,
+            max_bytes,
+        }
     }
 
     /// Whether every seat is taken.
@@ -115,8 +121,8 @@ impl Seats {
         self.table().len() >= self.max_seats
     }
 
-    /// A seat for a connection that has just been accepted. Where all are taken, the connection ends that has waited
-    /// for its client the longest; `None` where none waits.
+    /// A seat for a connection that has just been accepted. Where all are taken, the connection
+    /// ends that has waited for its client the longest; `None` where none waits.
     pub fn take(self: &Arc<Self>) -> Option<TakenSeat> {
         if self.is_full() && !self.end_longest(|_| true) {
             return None;
@@ -130,13 +136,20 @@ impl Seats {
     pub fn stand(self: &Arc<Self>) -> TakenSeat {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let turn = Mutex::new(Turn::Head(Instant::now()));
-        let seat =
-            Arc::new(Seat { number, turn, body_bytes: AtomicUsize::new(0), task: OnceLock::new() });
-        TakenSeat { seat, seats: self.clone() }
+        let seat = Arc::new(Seat {
+            number,
+            turn,
+            body_bytes: AtomicUsize::new(0),
+            task: OnceLock::new(),
+        });
+        TakenSeat {
+            seat,
+            seats: self.clone(),
+        }
     }
 
-    /// Ends the connection with the largest body on its way, so that small ones are let alone. False where this one's is
-    /// the largest: then it gets no more room.
+    /// Ends the connection with the largest body on its way, so that small ones are let alone.
+    /// False where this one's is the largest: then it gets no more room.
     fn end_largest_body(&self, own: &Seat) -> bool {
         let mut taken = self.table();
         let on_their_way = taken.values().filter(|seat| {
@@ -145,10 +158,13 @@ impl Seats {
                 && matches!(seat.turn(), Turn::Body(_))
         });
         let sizes = on_their_way.map(|seat| (seat.body_bytes.load(Ordering::Relaxed), seat.number));
-        let largest =
-            sizes.max().filter(|(size, _)| *size >= own.body_bytes.load(Ordering::Relaxed));
+        let largest = sizes
+            .max()
+            .filter(|(size, _)| *size >= own.body_bytes.load(Ordering::Relaxed));
         let ended = largest.and_then(|(_, number)| taken.remove(&number));
-        let Some(task) = ended.as_ref().and_then(|seat| seat.task.get()) else { return false };
+        let Some(task) = ended.as_ref().and_then(|seat| seat.task.get()) else {
+            return false;
+        };
         task.abort();
         true
     }
@@ -157,12 +173,16 @@ impl Seats {
     fn end_longest(&self, is_wanted: impl Fn(&Seat) -> bool) -> bool {
         let now = Instant::now();
         let mut taken = self.table();
-        let waiting = taken.values().filter(|seat| seat.task.get().is_some() && is_wanted(seat));
+        let waiting = taken
+            .values()
+            .filter(|seat| seat.task.get().is_some() && is_wanted(seat));
         let longest = waiting
             .filter_map(|seat| Some((seat.waits_for(now)?, seat.number)))
             .max()
             .and_then(|(_, number)| taken.remove(&number));
-        let Some(task) = longest.as_ref().and_then(|seat| seat.task.get()) else { return false };
+        let Some(task) = longest.as_ref().and_then(|seat| seat.task.get()) else {
+            return false;
+        };
         task.abort();
         true
     }
@@ -186,20 +206,38 @@ impl Drop for TakenSeat {
 }
 
 impl TakenSeat {
-    /// The body of a request whose head has come, and what holds its share of the memory until it is answered.
+    /// The body of a request whose head has come, and what holds its share of the memory until it
+    /// is answered.
     pub fn watch_body(&self, body: Body) -> (Body, BodyShare) {
-        let held = Held { seat: self.seat.clone(), seats: self.seats.clone() };
+        let held = Held {
+            seat: self.seat.clone(),
+            seats: self.seats.clone(),
+        };
         let share = BodyShare(Arc::new(held));
-        (Body::new(WatchedBody { body, share: share.clone(), is_begun: false }), share)
+        (
+            Body::new(WatchedBody {
+                body,
+                share: share.clone(),
+                is_begun: false,
+            }),
+            share,
+        )
     }
 
     /// The answer, whose end makes the connection idle.
     pub fn watch_answer(&self, body: Body) -> Body {
-        if body.size_hint().upper().is_some_and(|bytes| bytes <= SHORT_ANSWER) {
+        if body
+            .size_hint()
+            .upper()
+            .is_some_and(|bytes| bytes <= SHORT_ANSWER)
+        {
             self.seat.set(Turn::Idle(Instant::now()));
             return body;
         }
-        Body::new(WatchedAnswer { body, seat: self.seat.clone() })
+        Body::new(WatchedAnswer {
+            body,
+            seat: self.seat.clone(),
+        })
     }
 }
 
@@ -222,8 +260,8 @@ impl Drop for Held {
 pub(super) struct BodyShare(Arc<Held>);
 
 impl BodyShare {
-    /// Takes up bytes that have come. Where there are too many of all bodies together, the connection ends
-    /// whose body is the largest; false where that is this one.
+    /// Takes up bytes that have come. Where there are too many of all bodies together, the
+    /// connection ends whose body is the largest; false where that is this one.
     fn add(&self, bytes: usize) -> bool {
         let Held { seat, seats } = &*self.0;
         seat.body_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -261,7 +299,11 @@ impl HttpBody for WatchedBody {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 let has_room = self.share.add(bytes);
-                Some(if has_room { Ok(frame) } else { Err(NoRoom.into()) })
+                Some(if has_room {
+                    Ok(frame)
+                } else {
+                    Err(NoRoom.into())
+                })
             }
             Some(Err(error)) => Some(Err(error.into())),
             None => None,

@@ -178,14 +178,17 @@ async fn run(
     drop(end);
     // Every place is free again once every connection has ended.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(limits.shutdown_time, places.acquire_many(all)).await.is_err() {
+    if tokio::time::timeout(limits.shutdown_time, places.acquire_many(all))
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests did not end in time, and are cut off");
     }
     Ok(())
 }
 
-/// The signals that a daemon acts on. They are caught from before it accepts connections, so that one
-/// that comes as soon as it answers does not kill it.
+/// The signals that a daemon acts on. They are caught from before it accepts connections, so that
+/// one that comes as soon as it answers does not kill it.
 struct Caught {
     terminate: Signal,
     interrupt: Signal,
@@ -269,9 +272,10 @@ async fn accept(server: Arc<Server>, bound: Bound) {
                 let _ = stream.set_nodelay(true);
                 (Stream::Tcp(stream), Peer::at(from.ip()))
             }),
-            Bound::Unix(listener) => {
-                listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::Socket))
-            }
+            Bound::Unix(listener) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| (Stream::Unix(stream), Peer::Socket)),
         };
         match result {
             Ok((stream, peer)) => {
@@ -323,8 +327,9 @@ fn mark_request(
 }
 
 impl Server {
-    /// Serves a connection on a task of its own. Where there are too many, the one that has waited for its client the
-    /// longest makes place; where all are being answered, the new one is heard for a moment, as probes are.
+    /// Serves a connection on a task of its own. Where there are too many, the one that has waited
+    /// for its client the longest makes place; where all are being answered, the new one is heard
+    /// for a moment, as probes are.
     fn begin(self: Arc<Self>, stream: Stream, peer: Peer) {
         if self.seats.is_full() {
             self.app.measures.refused.inc();
@@ -335,7 +340,9 @@ impl Server {
 
         let seat = taken.seat.clone();
         let task = tokio::spawn(async move {
-            let Some(place) = self.await_place().await else { return };
+            let Some(place) = self.await_place().await else {
+                return;
+            };
             let _open = OpenConnection::count(&self.app.measures.connections);
             self.greet(stream, Kind::Regular, peer, taken).await;
             drop(place);
@@ -343,8 +350,8 @@ impl Server {
         seat.set_task(task.abort_handle());
     }
 
-    /// The place of a connection that has a seat. A connection that has just ended to make place for it may hold it
-    /// for a moment still.
+    /// The place of a connection that has a seat. A connection that has just ended to make place
+    /// for it may hold it for a moment still.
     async fn await_place(&self) -> Option<OwnedSemaphorePermit> {
         let waiting = self.places.clone().acquire_owned();
         tokio::time::timeout(MAKING_PLACE, waiting).await.ok()?.ok()

@@ -23,7 +23,11 @@ impl TlsClient {
         let mut roots = RootCertStore::empty();
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+            let why = found
+                .errors
+                .first()
+                .map(|error| format!(": {error}"))
+                .unwrap_or_default();
             return Err(format!(
                 "this machine trusts no authority{why}; name one with `--ca FILE`"
             ));

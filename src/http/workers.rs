@@ -1,5 +1,6 @@
-//! Work that takes longer than a few milliseconds, away from the threads that answer everybody: a few at a time, and a
-//! bounded number that waits. What is made for people runs on threads of lower priority: proxies must not feel it.
+//! Work that takes longer than a few milliseconds, away from the threads that answer everybody: a
+//! few at a time, and a bounded number that waits. What is made for people runs on threads of lower
+//! priority: proxies must not feel it.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use tokio::sync::Semaphore;
 use super::problem::Problem;
 use crate::daemon::{Way, give_way};
 
-/// A runtime whose threads give way to those that answer proxies. It runs no tasks, only work that blocks.
+/// A runtime whose threads give way to those that answer proxies. It runs no tasks, only work that
+/// blocks.
 ///
 /// # Errors
 /// Where the system gives no runtime.
@@ -33,16 +35,24 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// So many at a time, on threads of that runtime; more wait for a place, but no longer than `patience`.
+    /// So many at a time, on threads of that runtime; more wait for a place, but no longer than
+    /// `patience`.
     pub fn new(threads: &Handle, places: usize, max_waiting: usize, patience: Duration) -> Self {
         let (places, waiting) = (Semaphore::new(places), AtomicUsize::new(0));
-        Self { threads: threads.clone(), places, waiting, max_waiting, patience }
+        Self {
+            threads: threads.clone(),
+            places,
+            waiting,
+            max_waiting,
+            patience,
+        }
     }
 
     /// Runs work on a thread of its own.
     ///
     /// # Errors
-    /// That of the work; 503 where too many wait or a place is not free in time; 500 where it panics.
+    /// That of the work; 503 where too many wait or a place is not free in time; 500 where it
+    /// panics.
     pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
     where
         T: Send + 'static,
@@ -54,7 +64,9 @@ impl Workers {
         }
         let place = tokio::time::timeout(self.patience, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else {
-            return Err(Problem::busy("requests of this kind take too long to be answered"));
+            return Err(Problem::busy(
+                "requests of this kind take too long to be answered",
+            ));
         };
         drop(queued);
 
@@ -76,7 +88,10 @@ struct Queued<'a> {
 
 impl<'a> Queued<'a> {
     fn enter(waiting: &'a AtomicUsize) -> Self {
-        Self { waiting, before: waiting.fetch_add(1, Ordering::Relaxed) }
+        Self {
+            waiting,
+            before: waiting.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 
@@ -107,7 +122,9 @@ mod tests {
             })
             .await
         });
-        tokio::task::spawn_blocking(move || beginning.recv().unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || beginning.recv().unwrap())
+            .await
+            .unwrap();
         let refused = workers.run(|| Ok(2)).await.unwrap_err();
         assert_eq!((refused.status.as_u16(), refused.is_busy), (503, true));
         end.send(()).unwrap();
@@ -121,7 +138,9 @@ mod tests {
         let quiet = build_quiet_threads().unwrap();
         let workers = Workers::new(quiet.handle(), 1, 1, Duration::from_secs(60));
         let serving = Builder::new_current_thread().enable_time().build().unwrap();
-        let found = serving.block_on(workers.run(move || Ok(niceness()))).unwrap();
+        let found = serving
+            .block_on(workers.run(move || Ok(niceness())))
+            .unwrap();
         assert_eq!(found, (niceness() + Way::Far as i32).min(19));
     }
 }

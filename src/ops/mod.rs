@@ -1,7 +1,7 @@
 //! The verbs: what refguard does, without a terminal or a socket around it.
 //!
-//! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are for a person:
-//! `anyhow` with what was tried. Must not know the terminal or HTTP.
+//! Here the pure core (`document`, `policy`, `resolve`) meets files and git (`repo`). Errors are
+//! for a person: `anyhow` with what was tried. Must not know the terminal or HTTP.
 
 mod change;
 mod history;

@@ -12,7 +12,11 @@ pub fn tell_time(time: &str, style: Style) -> String {
         return time.to_owned();
     };
     let words = age_words(now.duration_since(then).unsigned_abs());
-    if then > now { format!("in {words}") } else { format!("{words} ago") }
+    if then > now {
+        format!("in {words}")
+    } else {
+        format!("{words} ago")
+    }
 }
 
 /// The largest unit that a duration has at least one of, as a person says it: `3 hours`.
@@ -59,10 +63,16 @@ mod tests {
     #[test]
     fn a_time_is_told_from_now_only_where_that_is_wanted() {
         let now = "2026-11-28T12:00:00Z".parse().ok();
-        let near = Style { now, ..Style::default() };
+        let near = Style {
+            now,
+            ..Style::default()
+        };
         assert_eq!(tell_time("2026-11-28T09:00:00Z", near), "3 hours ago");
         assert_eq!(tell_time("2026-11-28T14:00:00+01:00", near), "in 1 hour");
         assert_eq!(tell_time("yesterday", near), "yesterday");
-        assert_eq!(tell_time("2026-11-28T09:00:00Z", Style::default()), "2026-11-28T09:00:00Z");
+        assert_eq!(
+            tell_time("2026-11-28T09:00:00Z", Style::default()),
+            "2026-11-28T09:00:00Z"
+        );
     }
 }

@@ -18,7 +18,11 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
     let request = escape_terminal(&blame.context.describe_values()).into_owned();
     let looked = format!(
         "{} looked at",
-        count(blame.looked_at, "promotion or other move", "promotions and other moves")
+        count(
+            blame.looked_at,
+            "promotion or other move",
+            "promotions and other moves"
+        )
     );
     let environment = escape_terminal(&blame.environment);
     let mut text = match (&blame.guardrail, blame.events.is_empty()) {
@@ -48,17 +52,30 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
 
 /// How many events there are, and of how many promotions.
 fn told(blame: &Blame) -> String {
-    let moves: BTreeSet<(&str, &str)> =
-        blame.events.iter().map(|event| (event.commit.as_str(), event.time.as_str())).collect();
-    let lost = blame.events.iter().filter(|event| event.kind == BlameKind::Lost).count();
+    let moves: BTreeSet<(&str, &str)> = blame
+        .events
+        .iter()
+        .map(|event| (event.commit.as_str(), event.time.as_str()))
+        .collect();
+    let lost = blame
+        .events
+        .iter()
+        .filter(|event| event.kind == BlameKind::Lost)
+        .count();
     let gained = blame.events.len() - lost;
     let times = |number: usize, what: &str| match number {
         0 => None,
         number => Some(format!("{number} {what}")),
     };
-    let events: Vec<String> =
-        [times(gained, "gained"), times(lost, "lost")].into_iter().flatten().collect();
-    format!("{}, at {}", events.join(" and "), count(moves.len(), "time", "times"))
+    let events: Vec<String> = [times(gained, "gained"), times(lost, "lost")]
+        .into_iter()
+        .flatten()
+        .collect();
+    format!(
+        "{}, at {}",
+        events.join(" and "),
+        count(moves.len(), "time", "times")
+    )
 }
 
 fn entry_name(blame: &Blame, number: Option<u64>) -> String {
@@ -83,8 +100,15 @@ fn push_heading(text: &mut String, blame: &Blame, event: &BlameEvent, paint: &Pa
         let _ = writeln!(text, "    {}", escape_terminal(reason));
     }
     for allowed in &event.allowed {
-        let (gate, reason) = (escape_terminal(&allowed.gate), escape_terminal(&allowed.reason));
-        let _ = writeln!(text, "    {}: {reason}", paint.warn(&format!("passed the gate {gate}")));
+        let (gate, reason) = (
+            escape_terminal(&allowed.gate),
+            escape_terminal(&allowed.reason),
+        );
+        let _ = writeln!(
+            text,
+            "    {}: {reason}",
+            paint.warn(&format!("passed the gate {gate}"))
+        );
     }
 }
 
@@ -94,12 +118,26 @@ fn push_event(text: &mut String, event: &BlameEvent, paint: &Paint) {
         BlameKind::Gained => paint.good(&format!("+ {guardrail}")),
         BlameKind::Lost => paint.bad(&format!("- {guardrail}")),
     };
-    let mut because: Vec<String> = event.because.iter().take(CAUSES).map(describe_cause).collect();
-    if let Some(more) = event.because.len().checked_sub(CAUSES).filter(|more| *more > 0) {
+    let mut because: Vec<String> = event
+        .because
+        .iter()
+        .take(CAUSES)
+        .map(describe_cause)
+        .collect();
+    if let Some(more) = event
+        .because
+        .len()
+        .checked_sub(CAUSES)
+        .filter(|more| *more > 0)
+    {
         because.push(format!("{more} more"));
     }
     let because = because.join("; ");
-    let _ = writeln!(text, "  {what}{}{because}", if because.is_empty() { "" } else { "  " });
+    let _ = writeln!(
+        text,
+        "  {what}{}{because}",
+        if because.is_empty() { "" } else { "  " }
+    );
 }
 
 fn describe_cause(cause: &refguard_core::prove::Cause) -> String {
@@ -113,7 +151,10 @@ fn describe_cause(cause: &refguard_core::prove::Cause) -> String {
         refguard_core::prove::How::Changed => "changed",
         refguard_core::prove::How::Expired => "expired",
     };
-    let text = format!("{what}{} {change}, {}:{}", cause.name, cause.file, cause.line);
+    let text = format!(
+        "{what}{} {change}, {}:{}",
+        cause.name, cause.file, cause.line
+    );
     escape_terminal(&text).into_owned()
 }
 

@@ -1,4 +1,5 @@
-//! Findings put together by their cause: one typo in a catalog is one entry, not one a file that uses the name.
+//! Findings put together by their cause: one typo in a catalog is one entry, not one a file that
+//! uses the name.
 
 use std::collections::HashMap;
 
@@ -22,12 +23,19 @@ pub(super) fn group_findings<'f>(
     let mut groups: Vec<FindingGroup<'f>> = Vec::new();
     let mut known: HashMap<(&str, &str, bool), usize> = HashMap::new();
     for finding in findings {
-        let key = (finding.rule.code, finding.message.as_str(), finding.is_error());
+        let key = (
+            finding.rule.code,
+            finding.message.as_str(),
+            finding.is_error(),
+        );
         match known.get(&key).and_then(|at| groups.get_mut(*at)) {
             Some(group) => group.findings.push(finding),
             None => {
                 known.insert(key, groups.len());
-                groups.push(FindingGroup { first: finding, findings: vec![finding] });
+                groups.push(FindingGroup {
+                    first: finding,
+                    findings: vec![finding],
+                });
             }
         }
     }
@@ -45,7 +53,11 @@ pub fn finding_lines(findings: &[Finding]) -> Vec<String> {
     let line = |group: &FindingGroup<'_>| match group.findings.len() - 1 {
         0 => group.first.to_string(),
         more => {
-            format!("{} (and at {})", group.first, super::count(more, "more place", "more places"))
+            format!(
+                "{} (and at {})",
+                group.first,
+                super::count(more, "more place", "more places")
+            )
         }
     };
     group_findings(findings.iter()).iter().map(line).collect()
@@ -59,11 +71,20 @@ impl FindingGroup<'_> {
 
     /// Where else it is, in a sentence; `None`: nowhere.
     pub fn other_places(&self) -> Option<String> {
-        let others = self.findings.len().checked_sub(1).filter(|others| *others > 0)?;
-        let shown = self.findings.iter().skip(1).take(PLACES - 1).map(|finding| {
-            let place = &finding.location;
-            format!("{}:{}:{}", place.file, place.line, place.column)
-        });
+        let others = self
+            .findings
+            .len()
+            .checked_sub(1)
+            .filter(|others| *others > 0)?;
+        let shown = self
+            .findings
+            .iter()
+            .skip(1)
+            .take(PLACES - 1)
+            .map(|finding| {
+                let place = &finding.location;
+                format!("{}:{}:{}", place.file, place.line, place.column)
+            });
         let shown = shown.collect::<Vec<_>>().join(", ");
         Some(match self.more() {
             0 => format!("the same at {shown}"),
@@ -99,10 +120,17 @@ mod tests {
     fn a_cause_names_its_first_places_and_counts_the_others() {
         let rule = rules::ALL.first().copied().unwrap();
         let at = |file: &str, message: &str| {
-            Finding::new(rule, &SourceFile::new(file, "x".to_owned()), Span::new(0, 1), message)
+            Finding::new(
+                rule,
+                &SourceFile::new(file, "x".to_owned()),
+                Span::new(0, 1),
+                message,
+            )
         };
-        let said: Vec<Finding> =
-            ["a", "b", "c", "d", "e"].iter().map(|file| at(file, "typo")).collect();
+        let said: Vec<Finding> = ["a", "b", "c", "d", "e"]
+            .iter()
+            .map(|file| at(file, "typo"))
+            .collect();
         let other = at("b", "another");
         let groups = group_findings(said.iter().take(2).chain([&other]).chain(&said[2..]));
         let counts: Vec<usize> = groups.iter().map(|group| group.findings.len()).collect();

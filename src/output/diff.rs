@@ -42,9 +42,16 @@ fn count_changes(diff: &SetDiff) -> String {
         });
         words.collect::<Vec<_>>().join(", ")
     };
-    let policies = part("policy", "policies", [p.removed.len(), p.changed.len(), p.added.len()]);
-    let attachments =
-        part("attachment", "attachments", [a.removed.len(), a.changed.len(), a.added.len()]);
+    let policies = part(
+        "policy",
+        "policies",
+        [p.removed.len(), p.changed.len(), p.added.len()],
+    );
+    let attachments = part(
+        "attachment",
+        "attachments",
+        [a.removed.len(), a.changed.len(), a.added.len()],
+    );
     [policies, attachments]
         .into_iter()
         .filter(|part| !part.is_empty())
@@ -64,12 +71,21 @@ fn touches_words(touches: &Touches, quote: impl Fn(&str) -> String) -> Option<St
         if touched.count > samples.len() {
             samples.push("…".to_owned());
         }
-        let samples =
-            if samples.is_empty() { String::new() } else { format!(" ({})", samples.join(", ")) };
-        Some(format!("{} of {}{samples}", touched.count, count(touched.of, one, many)))
+        let samples = if samples.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", samples.join(", "))
+        };
+        Some(format!(
+            "{} of {}{samples}",
+            touched.count,
+            count(touched.of, one, many)
+        ))
     };
     let parts: Vec<String> = touches.counted_dimensions().filter_map(words).collect();
-    let mut counts = touches.counted_dimensions().filter_map(|(_, touched)| Some(touched?.count));
+    let mut counts = touches
+        .counted_dimensions()
+        .filter_map(|(_, touched)| Some(touched?.count));
     if !parts.is_empty() && counts.all(|count| count == 0) {
         return Some("nothing in the catalog".to_owned());
     }
@@ -116,15 +132,36 @@ enum Subject<'a> {
 fn list_items(diff: &SetDiff) -> Vec<Item<'_>> {
     let (p, a) = (&diff.policies, &diff.attachments);
     let mut items: Vec<Item<'_>> = p.changed.iter().map(Item::changed_policy).collect();
-    items.extend(p.removed.iter().map(|entry| Item::whole_policy(Event::Removed, entry)));
-    items.extend(p.added.iter().map(|entry| Item::whole_policy(Event::Added, entry)));
-    items.extend(a.removed.iter().map(|entry| Item::whole_attachment(Event::Removed, entry)));
+    items.extend(
+        p.removed
+            .iter()
+            .map(|entry| Item::whole_policy(Event::Removed, entry)),
+    );
+    items.extend(
+        p.added
+            .iter()
+            .map(|entry| Item::whole_policy(Event::Added, entry)),
+    );
+    items.extend(
+        a.removed
+            .iter()
+            .map(|entry| Item::whole_attachment(Event::Removed, entry)),
+    );
     items.extend(a.changed.iter().map(|change| {
         let warning = change.may_lose.then_some("may match fewer requests");
         let item = Item::whole_attachment(Event::Changed, &change.entry);
-        Item { fields: &change.fields, loses: change.may_lose, warning, ..item }
+        Item {
+            fields: &change.fields,
+            loses: change.may_lose,
+            warning,
+            ..item
+        }
     }));
-    items.extend(a.added.iter().map(|entry| Item::whole_attachment(Event::Added, entry)));
+    items.extend(
+        a.added
+            .iter()
+            .map(|entry| Item::whole_attachment(Event::Added, entry)),
+    );
     // Stable: among equals the order is the one above.
     items.sort_by_key(|item| match item.loses {
         true if item.event == Event::Removed || !item.lost[0].is_empty() => 0,
@@ -205,7 +242,10 @@ fn split_unsure<'a>(
     unsure: &[std::sync::Arc<str>],
 ) -> [Vec<&'a str>; 2] {
     let unsure: FxHashSet<&str> = unsure.iter().map(|name| &**name).collect();
-    let (unsure, sure) = all.iter().map(|name| &**name).partition(|name| unsure.contains(name));
+    let (unsure, sure) = all
+        .iter()
+        .map(|name| &**name)
+        .partition(|name| unsure.contains(name));
     [sure, unsure]
 }
 
@@ -240,13 +280,22 @@ fn target_words(document: &Map<String, Value>, quote: impl Fn(&str) -> String) -
 }
 
 fn policy_of(document: &Map<String, Value>) -> &str {
-    document.get("policy").and_then(Value::as_str).unwrap_or_default()
+    document
+        .get("policy")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A field's change: of two lists of names what went and what came, of anything else both values.
 enum Change<'a> {
-    Names { gone: Vec<&'a str>, come: Vec<&'a str> },
-    Values { a: String, b: String },
+    Names {
+        gone: Vec<&'a str>,
+        come: Vec<&'a str>,
+    },
+    Values {
+        a: String,
+        b: String,
+    },
 }
 
 impl<'a> Change<'a> {
@@ -260,7 +309,10 @@ impl<'a> Change<'a> {
                     come: b.into_iter().filter(|name| !in_a.contains(name)).collect(),
                 }
             }
-            _ => Self::Values { a: value_words(&field.a), b: value_words(&field.b) },
+            _ => Self::Values {
+                a: value_words(&field.a),
+                b: value_words(&field.b),
+            },
         }
     }
 }

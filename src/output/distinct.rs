@@ -16,7 +16,11 @@ impl DistinctNames {
         let asked = self.asked.entry(name.clone()).or_default();
         loop {
             *asked += 1;
-            let candidate = if *asked == 1 { name.clone() } else { format!("{name} ({asked})") };
+            let candidate = if *asked == 1 {
+                name.clone()
+            } else {
+                format!("{name} ({asked})")
+            };
             if self.given.insert(candidate.clone()) {
                 return candidate;
             }

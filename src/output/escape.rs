@@ -50,8 +50,8 @@ fn push_char(out: &mut String, c: char) {
     }
 }
 
-/// Makes what a reader would not see visible, and nothing else: for a place that is told apart from what is around it,
-/// as the text of an element of a page. Line breaks and tabs stay.
+/// Makes what a reader would not see visible, and nothing else: for a place that is told apart from
+/// what is around it, as the text of an element of a page. Line breaks and tabs stay.
 pub fn make_visible(text: &str) -> Cow<'_, str> {
     let is_shown = |c: char| !is_hidden(c) || c == '\n' || c == '\t';
     if text.chars().all(is_shown) {
@@ -70,7 +70,8 @@ pub fn make_visible(text: &str) -> Cow<'_, str> {
 /// `##[group]`, `##vso[…]`, `##teamcity[…]`: commands that some runners find anywhere in a line.
 fn opens_command(text: &str) -> bool {
     text.strip_prefix("##").is_some_and(|rest| {
-        rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+        rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+            .starts_with('[')
     })
 }
 
@@ -128,13 +129,16 @@ pub fn markdown_code(text: &str) -> String {
         return format!("<code>{}</code>", escape_markdown(text));
     }
     let fence = "`".repeat(longest_run(&visible, '`') + 1);
-    let pad =
-        if visible.starts_with([' ', '`']) || visible.ends_with([' ', '`']) { " " } else { "" };
+    let pad = if visible.starts_with([' ', '`']) || visible.ends_with([' ', '`']) {
+        " "
+    } else {
+        ""
+    };
     format!("{fence}{pad}{visible}{pad}{fence}")
 }
 
-/// A sentence of refguard's own in markdown: what it quotes between backticks shows as code, and nothing
-/// else in it is markup.
+/// A sentence of refguard's own in markdown: what it quotes between backticks shows as code, and
+/// nothing else in it is markup.
 pub fn markdown_words(text: &str) -> String {
     let mut pieces = text.split('`').peekable();
     let mut words = String::with_capacity(text.len() + 16);
@@ -170,16 +174,20 @@ fn longest_run(text: &str, of: char) -> usize {
 
 /// The message of a GitHub workflow command.
 pub fn annotation_message(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// A property of a GitHub workflow command.
 pub fn annotation_property(text: &str) -> String {
-    annotation_message(text).replace(':', "%3A").replace(',', "%2C")
+    annotation_message(text)
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }
 
-/// A value as JSON for a person's eyes, without a raw control character: JSON allows those from U+007F
-/// on in its strings, and a terminal takes some of them (U+009B) for the begin of a command.
+/// A value as JSON for a person's eyes, without a raw control character: JSON allows those from
+/// U+007F on in its strings, and a terminal takes some of them (U+009B) for the begin of a command.
 ///
 /// # Errors
 /// As the value's own serialization.
@@ -231,7 +239,13 @@ mod tests {
 
     #[test]
     fn plain_text_is_left_alone() {
-        for text in ["unknown field `team`", "Grüße, 漢字 🎉", "a::b", "# comment", "C:\\x"] {
+        for text in [
+            "unknown field `team`",
+            "Grüße, 漢字 🎉",
+            "a::b",
+            "# comment",
+            "C:\\x",
+        ] {
             assert!(matches!(escape_terminal(text), Cow::Borrowed(same) if same == text));
         }
     }
@@ -247,9 +261,15 @@ mod tests {
     #[test]
     fn a_terminal_sees_what_is_hidden() {
         assert_eq!(escape_terminal("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
-        assert_eq!(escape_terminal("pii\u{200b}_\u{202e}x"), "pii\\u{200b}_\\u{202e}x");
+        assert_eq!(
+            escape_terminal("pii\u{200b}_\u{202e}x"),
+            "pii\\u{200b}_\\u{202e}x"
+        );
         assert_eq!(escape_terminal("  ::error::x"), "  \\u{3a}:error::x");
-        assert_eq!(escape_terminal("x ##vso[task] ###[a]"), "x \\u{23}#vso[task] #\\u{23}#[a]");
+        assert_eq!(
+            escape_terminal("x ##vso[task] ###[a]"),
+            "x \\u{23}#vso[task] #\\u{23}#[a]"
+        );
     }
 
     #[test]
@@ -259,14 +279,26 @@ mod tests {
             escaped,
             "&#64;&#8203;bob closes &#35;&#8203;12 &#96;x&#96; &#124; &#60;b&#62; a\\_b "
         );
-        assert_eq!(escape_markdown("[a](http://b)"), "\\[a\\]\\(http&#58;&#47;&#47;b\\)");
+        assert_eq!(
+            escape_markdown("[a](http://b)"),
+            "\\[a\\]\\(http&#58;&#47;&#47;b\\)"
+        );
     }
 
     #[test]
     fn what_a_sentence_quotes_is_code_and_nothing_else_is_markup() {
-        assert_eq!(markdown_words("the team `a_b` is not `c*`"), "the team `a_b` is not `c*`");
-        assert_eq!(markdown_words("odd ` @x"), "odd &#64;&#8203;x".replace("odd ", "odd  "));
-        assert_eq!(markdown_words("`a|b`: <c>"), "<code>a&#124;b</code>: &#60;c&#62;");
+        assert_eq!(
+            markdown_words("the team `a_b` is not `c*`"),
+            "the team `a_b` is not `c*`"
+        );
+        assert_eq!(
+            markdown_words("odd ` @x"),
+            "odd &#64;&#8203;x".replace("odd ", "odd  ")
+        );
+        assert_eq!(
+            markdown_words("`a|b`: <c>"),
+            "<code>a&#124;b</code>: &#60;c&#62;"
+        );
     }
 
     #[test]

@@ -20,7 +20,10 @@ impl Excerpt {
     /// The line around a byte of a text, at most `width` characters of it.
     pub(super) fn new(text: &str, at: usize, width: usize) -> Self {
         let (start, end) = find_window(text, at, width);
-        let mut excerpt = Self { text: String::new(), places: Vec::new() };
+        let mut excerpt = Self {
+            text: String::new(),
+            places: Vec::new(),
+        };
         if text
             .get(..start)
             .and_then(|before| before.chars().next_back())
@@ -41,7 +44,11 @@ impl Excerpt {
             }
         }
         excerpt.places.push((end, excerpt.text.len()));
-        if text.get(end..).and_then(|after| after.chars().next()).is_some_and(|c| !is_break(c)) {
+        if text
+            .get(end..)
+            .and_then(|after| after.chars().next())
+            .is_some_and(|c| !is_break(c))
+        {
             excerpt.text.push('…');
         }
         excerpt
@@ -61,7 +68,9 @@ impl Excerpt {
 
     fn shown_place(&self, at: usize) -> usize {
         let next = self.places.partition_point(|(source, _)| *source <= at);
-        self.places.get(next.saturating_sub(1)).map_or(0, |(_, shown)| *shown)
+        self.places
+            .get(next.saturating_sub(1))
+            .map_or(0, |(_, shown)| *shown)
     }
 }
 
@@ -82,10 +91,16 @@ fn find_window(text: &str, at: usize, width: usize) -> (usize, usize) {
         .take(width)
         .map(|(start, c)| at + start + c.len_utf8())
         .collect();
-    let left = starts.len().min((width / 2).max(width.saturating_sub(ends.len())));
+    let left = starts
+        .len()
+        .min((width / 2).max(width.saturating_sub(ends.len())));
     let right = ends.len().min(width - left.min(width));
     let nth = |list: &[usize], count: usize| {
-        count.checked_sub(1).and_then(|i| list.get(i)).copied().unwrap_or(at)
+        count
+            .checked_sub(1)
+            .and_then(|i| list.get(i))
+            .copied()
+            .unwrap_or(at)
     };
     (nth(&starts, left), nth(&ends, right))
 }
@@ -95,7 +110,11 @@ pub(super) fn next_line(text: &str, at: usize) -> Option<usize> {
     let at = text.floor_char_boundary(at);
     let rest = text.get(at..)?;
     let end = rest.find(is_break)?;
-    let length = if rest.get(end..)?.starts_with("\r\n") { 2 } else { 1 };
+    let length = if rest.get(end..)?.starts_with("\r\n") {
+        2
+    } else {
+        1
+    };
     Some(at + end + length)
 }
 
@@ -121,7 +140,10 @@ mod tests {
         let text = format!("{}HERE{}", "a".repeat(500), "b".repeat(500));
         let excerpt = Excerpt::new(&text, 500, 20);
         assert_eq!(excerpt.text, "…aaaaaaaaaaHEREbbbbbb…");
-        assert_eq!(excerpt.text.get(excerpt.shown_range(500, 504)), Some("HERE"));
+        assert_eq!(
+            excerpt.text.get(excerpt.shown_range(500, 504)),
+            Some("HERE")
+        );
     }
 
     #[test]
@@ -136,6 +158,9 @@ mod tests {
     fn what_is_hidden_shows_and_keeps_its_place() {
         let excerpt = Excerpt::new("\u{feff}a\u{202e}b\t: é", 4, 80);
         assert_eq!(excerpt.text, "a\\u{202e}b    : é");
-        assert_eq!(excerpt.text.get(excerpt.shown_range(4, 7)), Some("\\u{202e}"));
+        assert_eq!(
+            excerpt.text.get(excerpt.shown_range(4, 7)),
+            Some("\\u{202e}")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Failed cases put together by what made them fail: a matrix of twenty cases that fail alike is one entry.
+//! Failed cases put together by what made them fail: a matrix of twenty cases that fail alike is
+//! one entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +17,18 @@ pub(super) struct Failure<'r> {
     pub is_alike: bool,
 }
 
-/// The failed cases by cause, in the order of the first of each. Cases of one matrix are together, and so are
-/// cases that get the same wrong.
+/// The failed cases by cause, in the order of the first of each. Cases of one matrix are together,
+/// and so are cases that get the same wrong.
 pub(super) fn group_failures(cases: &[CaseReport]) -> Vec<Failure<'_>> {
     let mut totals: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut places: BTreeMap<(&str, u32), Vec<&CaseReport>> = BTreeMap::new();
     for case in cases {
         *totals.entry((&case.file, &case.test)).or_default() += 1;
         if !case.ok {
-            places.entry((&case.file, case.line)).or_default().push(case);
+            places
+                .entry((&case.file, case.line))
+                .or_default()
+                .push(case);
         }
     }
 
@@ -32,7 +36,9 @@ pub(super) fn group_failures(cases: &[CaseReport]) -> Vec<Failure<'_>> {
     let mut alike: BTreeMap<&[String], usize> = BTreeMap::new();
     for cases in places.into_values() {
         let Some(first) = cases.first() else { continue };
-        let is_alike = cases.iter().all(|case| case.differences == first.differences);
+        let is_alike = cases
+            .iter()
+            .all(|case| case.differences == first.differences);
         let known = alike.get(first.differences.as_slice()).filter(|_| is_alike);
         match known.and_then(|at| order.get_mut(*at)) {
             Some(group) => group.extend(cases),
@@ -44,21 +50,36 @@ pub(super) fn group_failures(cases: &[CaseReport]) -> Vec<Failure<'_>> {
             }
         }
     }
-    order.into_iter().filter_map(|cases| Failure::of(cases, &totals)).collect()
+    order
+        .into_iter()
+        .filter_map(|cases| Failure::of(cases, &totals))
+        .collect()
 }
 
 impl<'r> Failure<'r> {
     fn of(cases: Vec<&'r CaseReport>, totals: &BTreeMap<(&str, &str), usize>) -> Option<Self> {
         let first = *cases.first()?;
-        let is_alike = cases.iter().all(|case| case.differences == first.differences);
-        let named: BTreeSet<(&str, &str)> =
-            cases.iter().map(|case| (&*case.file, &*case.test)).collect();
+        let is_alike = cases
+            .iter()
+            .all(|case| case.differences == first.differences);
+        let named: BTreeSet<(&str, &str)> = cases
+            .iter()
+            .map(|case| (&*case.file, &*case.test))
+            .collect();
         let tests = named.into_iter().map(|of| {
-            let failed = cases.iter().filter(|case| (&*case.file, &*case.test) == of).count();
+            let failed = cases
+                .iter()
+                .filter(|case| (&*case.file, &*case.test) == of)
+                .count();
             (of.1, failed, totals.get(&of).copied().unwrap_or(failed))
         });
         let tests = tests.collect();
-        Some(Self { first, count: cases.len(), tests, is_alike })
+        Some(Self {
+            first,
+            count: cases.len(),
+            tests,
+            is_alike,
+        })
     }
 
     /// ``20 of 20 cases of `matrix-eu` ``; of more than three tests the first are named.
@@ -67,7 +88,11 @@ impl<'r> Failure<'r> {
         let tests = self.tests.iter().take(SHOWN);
         let mut words: Vec<String> = tests
             .map(|(test, failed, of)| {
-                format!("{failed} of {} of {}", super::count(*of, "case", "cases"), code(test))
+                format!(
+                    "{failed} of {} of {}",
+                    super::count(*of, "case", "cases"),
+                    code(test)
+                )
             })
             .collect();
         let more = self.tests.len().saturating_sub(SHOWN);

@@ -8,13 +8,17 @@ use textwrap::{Options, WordSeparator, WordSplitter, wrap};
 /// Columns that the rest of a long line is indented beyond its beginning.
 const HANG: usize = 4;
 
-/// A text for people at a terminal, none of whose lines is wider than it, unless one word is. Where there is no
-/// terminal, it stays as it is.
+/// A text for people at a terminal, none of whose lines is wider than it, unless one word is. Where
+/// there is no terminal, it stays as it is.
 pub fn fit_text(text: &str, columns: Option<usize>) -> String {
-    let Some(columns) = columns else { return text.to_owned() };
+    let Some(columns) = columns else {
+        return text.to_owned();
+    };
     let mut fitted = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
+        let (body, end) = line
+            .strip_suffix('\n')
+            .map_or((line, ""), |body| (body, "\n"));
         if display_width(body) <= columns {
             fitted.push_str(line);
             continue;
@@ -22,7 +26,11 @@ pub fn fit_text(text: &str, columns: Option<usize>) -> String {
         let rest = body.trim_start_matches(' ');
         let own = body.len() - rest.len();
         // An indentation that leaves no room for words is not kept.
-        let indent = " ".repeat(if own + HANG + 20 > columns { HANG } else { own + HANG });
+        let indent = " ".repeat(if own + HANG + 20 > columns {
+            HANG
+        } else {
+            own + HANG
+        });
         let options = words_of(columns).subsequent_indent(&indent);
         fitted.push_str(&wrap(body, options).join("\n"));
         fitted.push_str(end);
@@ -32,13 +40,18 @@ pub fn fit_text(text: &str, columns: Option<usize>) -> String {
 
 /// The lines that a text takes in so many columns; a word that is longer stays whole.
 pub(super) fn wrap_words(text: &str, columns: usize) -> Vec<String> {
-    wrap(text, words_of(columns)).into_iter().map(std::borrow::Cow::into_owned).collect()
+    wrap(text, words_of(columns))
+        .into_iter()
+        .map(std::borrow::Cow::into_owned)
+        .collect()
 }
 
 /// Writes a text after a lead, and its further lines below its first.
 pub(super) fn fit_indented(out: &mut String, lead: &str, text: &str, columns: usize) {
     let indent = " ".repeat(display_width(lead));
-    let options = words_of(columns).initial_indent(lead).subsequent_indent(&indent);
+    let options = words_of(columns)
+        .initial_indent(lead)
+        .subsequent_indent(&indent);
     out.push_str(&wrap(text, options).join("\n"));
     out.push('\n');
 }
@@ -63,7 +76,10 @@ mod tests {
             "short\n  - the attachment of `strict` asks for\n      other teams, models and tags\n"
         );
         let word = "x".repeat(90);
-        assert_eq!(fit_text(&format!("{word}\n"), Some(40)), format!("{word}\n"));
+        assert_eq!(
+            fit_text(&format!("{word}\n"), Some(40)),
+            format!("{word}\n")
+        );
     }
 
     #[test]

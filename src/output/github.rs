@@ -39,14 +39,16 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
     let groups = group_findings(report.findings.iter());
     let annotations = groups.iter().map(|group| {
         let mut annotation = annotate(group.first);
-        annotation.message.extend(group.other_places().map(|places| escape_clipped(&places)));
+        annotation
+            .message
+            .extend(group.other_places().map(|places| escape_clipped(&places)));
         annotation
     });
     write_annotations(&annotations.collect::<Vec<_>>(), &lines, out)
 }
 
-/// Writes the annotations that GitHub shows, one a cause, a notice that counts the others, and `lines` as plain
-/// ones.
+/// Writes the annotations that GitHub shows, one a cause, a notice that counts the others, and
+/// `lines` as plain ones.
 pub(super) fn write_annotations(
     annotations: &[Annotation<'_>],
     lines: &[Annotation<'_>],
@@ -57,7 +59,11 @@ pub(super) fn write_annotations(
         (Severity::Error, "more error", "more errors"),
         (Severity::Warning, "more warning", "more warnings"),
     ] {
-        let of_level = || annotations.iter().filter(|shown| shown.severity == severity);
+        let of_level = || {
+            annotations
+                .iter()
+                .filter(|shown| shown.severity == severity)
+        };
         of_level()
             .take(SHOWN)
             .try_for_each(|shown| writeln!(out, "{}", workflow_command(shown)))?;
@@ -68,9 +74,14 @@ pub(super) fn write_annotations(
     }
     if !left_out.is_empty() {
         let rest = left_out.join(" and ");
-        writeln!(out, "::notice title=refguard::{rest}: every one is a line of the log")?;
+        writeln!(
+            out,
+            "::notice title=refguard::{rest}: every one is a line of the log"
+        )?;
     }
-    lines.iter().try_for_each(|listed| writeln!(out, "{}", plain_line(listed)))
+    lines
+        .iter()
+        .try_for_each(|listed| writeln!(out, "{}", plain_line(listed)))
 }
 
 /// The workflow command.
@@ -87,7 +98,14 @@ fn workflow_command(annotation: &Annotation<'_>) -> String {
 
 /// `policies/base.yaml:4:1: error: RG012 unknown-field: …`
 fn plain_line(annotation: &Annotation<'_>) -> String {
-    let Annotation { severity, file, place, title, message, .. } = annotation;
+    let Annotation {
+        severity,
+        file,
+        place,
+        title,
+        message,
+        ..
+    } = annotation;
     let severity = severity.as_str();
     let message = message.join("; ");
     escape_terminal(&format!("{file}:{place}: {severity}: {title}: {message}")).into_owned()
@@ -98,7 +116,11 @@ fn annotate_finding<'f>(finding: &'f Finding, prefix: &str) -> Annotation<'f> {
     let (first, last) = (place.line, place.end_line.max(place.line));
     // GitHub refuses columns where the lines differ.
     let columns = if first == last {
-        format!(",col={},endColumn={}", place.column, place.end_column.max(place.column))
+        format!(
+            ",col={},endColumn={}",
+            place.column,
+            place.end_column.max(place.column)
+        )
     } else {
         String::new()
     };
@@ -114,7 +136,10 @@ fn annotate_finding<'f>(finding: &'f Finding, prefix: &str) -> Annotation<'f> {
 
 /// The message, the help and the related places, a line each.
 fn write_message(finding: &Finding) -> Vec<String> {
-    let help = finding.help.iter().map(|help| format!("help: {}", escape_clipped(help)));
+    let help = finding
+        .help
+        .iter()
+        .map(|help| format!("help: {}", escape_clipped(help)));
     let related = finding.related.iter().map(|related| {
         let place = &related.location;
         format!(
@@ -125,7 +150,10 @@ fn write_message(finding: &Finding) -> Vec<String> {
             place.column
         )
     });
-    std::iter::once(escape_clipped(&finding.message)).chain(help).chain(related).collect()
+    std::iter::once(escape_clipped(&finding.message))
+        .chain(help)
+        .chain(related)
+        .collect()
 }
 
 /// One line of a message, of bounded length.

@@ -58,7 +58,10 @@ fn describe_issue<'f>(finding: &'f Finding, fingerprint: String, prefix: &str) -
         },
         location: Location {
             path: from_the_top(prefix, &place.file),
-            lines: Lines { begin: place.line, end: place.end_line.max(place.line) },
+            lines: Lines {
+                begin: place.line,
+                end: place.end_line.max(place.line),
+            },
         },
     }
 }

@@ -24,15 +24,24 @@ const MESSAGE_CHARACTERS: usize = 1_000;
 const NEAR_LINES: u32 = 100;
 
 pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let sources: FxHashMap<&str, &SourceFile> =
-        report.sources.iter().map(|file| (&**file.path(), file)).collect();
+    let sources: FxHashMap<&str, &SourceFile> = report
+        .sources
+        .iter()
+        .map(|file| (&**file.path(), file))
+        .collect();
     let page = Page::new(style);
     let mut explained = FxHashSet::default();
     for group in group_findings(report.findings.iter()) {
         let finding = group.first;
-        let source = sources.get(&*finding.location.file).filter(|file| !file.text().is_empty());
+        let source = sources
+            .get(&*finding.location.file)
+            .filter(|file| !file.text().is_empty());
         let explain = explained.insert(finding.rule.code);
-        writeln!(out, "{}\n", page.draw_finding(finding, source.copied(), explain, &group))?;
+        writeln!(
+            out,
+            "{}\n",
+            page.draw_finding(finding, source.copied(), explain, &group)
+        )?;
     }
     writeln!(out, "{}", page.draw_summary(report))
 }
@@ -47,7 +56,11 @@ struct Page {
 
 impl Page {
     fn new(style: Style) -> Self {
-        let renderer = if style.color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if style.color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         Self {
             // Lines come cut to size; the renderer's own cutting fails on labels far apart.
             renderer: renderer.term_width(10_000),
@@ -68,25 +81,35 @@ impl Page {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title =
-            level.clone().primary_title(clip_message(&finding.message)).id(finding.rule.code);
+        let title = level
+            .clone()
+            .primary_title(clip_message(&finding.message))
+            .id(finding.rule.code);
         let place = &finding.location;
         let Some(source) = source else {
             let origin = Origin::path(escape_terminal(&place.file));
             let origin = match &*place.file {
                 // A folder has no lines.
                 "." => origin,
-                _ => origin.line(place.line as usize).char_column(place.column as usize),
+                _ => origin
+                    .line(place.line as usize)
+                    .char_column(place.column as usize),
             };
             let notes = note_lines(finding, |_| true, explain, group);
-            return self.renderer.render(&[title.element(origin).elements(notes)]);
+            return self
+                .renderer
+                .render(&[title.element(origin).elements(notes)]);
         };
         let frame = Frame::new(finding, source, self.width);
         let notes = note_lines(finding, |related| !frame.has_label(related), explain, group);
-        let body = Group::with_level(level).element(frame.to_snippet()).elements(notes);
+        let body = Group::with_level(level)
+            .element(frame.to_snippet())
+            .elements(notes);
         let title = self.renderer.render(&[Group::with_title(title)]);
-        let arrow =
-            self.styled(DEFAULT_LINE_NUM_STYLE, &format!("{:1$}--> ", "", frame.gutter_width()));
+        let arrow = self.styled(
+            DEFAULT_LINE_NUM_STYLE,
+            &format!("{:1$}--> ", "", frame.gutter_width()),
+        );
         let file = escape_terminal(&place.file);
         format!(
             "{title}\n{arrow}{file}:{}:{}\n{}",
@@ -107,7 +130,9 @@ impl Page {
         if errors > 0 {
             let errors = count(errors, "error", "errors");
             let message = format!("{errors}{said_warnings} in {files}");
-            return self.renderer.render(&[Group::with_title(Level::ERROR.primary_title(message))]);
+            return self
+                .renderer
+                .render(&[Group::with_title(Level::ERROR.primary_title(message))]);
         }
         let ok = self.styled(AnsiColor::BrightGreen.on_default().bold(), "ok");
         let policies = count(checked.policies, "policy", "policies");
@@ -117,7 +142,11 @@ impl Page {
     }
 
     fn styled(&self, style: annotate_snippets::renderer::Style, text: &str) -> String {
-        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -132,9 +161,15 @@ fn note_lines<'a>(
     explain: bool,
     group: &FindingGroup<'_>,
 ) -> Vec<Message<'a>> {
-    let help = finding.help.iter().map(|help| Level::HELP.message(clip_message(help)));
-    let related =
-        finding.related.iter().filter(|related| elsewhere(&related.location)).map(|related| {
+    let help = finding
+        .help
+        .iter()
+        .map(|help| Level::HELP.message(clip_message(help)));
+    let related = finding
+        .related
+        .iter()
+        .filter(|related| elsewhere(&related.location))
+        .map(|related| {
             let place = &related.location;
             let file = escape_terminal(&place.file);
             Level::NOTE.message(format!(
@@ -144,7 +179,9 @@ fn note_lines<'a>(
                 place.column
             ))
         });
-    let others = group.other_places().map(|places| Level::NOTE.message(clip_message(&places)));
+    let others = group
+        .other_places()
+        .map(|places| Level::NOTE.message(clip_message(&places)));
     let code = finding.rule.code;
     let explain = explain.then(|| Level::NOTE.message(format!("refguard explain {code}")));
     related.chain(others).chain(help).chain(explain).collect()
@@ -176,16 +213,30 @@ impl Frame {
             related.location.file == primary.file
                 && related.location.line.abs_diff(primary.line) <= NEAR_LINES
         });
-        wanted.extend(
-            near.map(|r| (&r.location, AnnotationKind::Context, Some(clip_message(&r.message)))),
-        );
+        wanted.extend(near.map(|r| {
+            (
+                &r.location,
+                AnnotationKind::Context,
+                Some(clip_message(&r.message)),
+            )
+        }));
         wanted.sort_by_key(|(location, ..)| location.line);
-        let first = wanted.first().map_or(primary.line, |(location, ..)| location.line);
-        let mut frame = Self { text: String::new(), first, last: first, marks: Vec::new() };
+        let first = wanted
+            .first()
+            .map_or(primary.line, |(location, ..)| location.line);
+        let mut frame = Self {
+            text: String::new(),
+            first,
+            last: first,
+            marks: Vec::new(),
+        };
         let mut byte = 0;
         for on_line in wanted.chunk_by(|a, b| a.0.line == b.0.line) {
             // The finding itself, or else the first label, chooses the window of its line.
-            let lead = on_line.iter().find(|mark| mark.2.is_none()).or(on_line.first());
+            let lead = on_line
+                .iter()
+                .find(|mark| mark.2.is_none())
+                .or(on_line.first());
             let Some((lead, ..)) = lead else { continue };
             frame.skip_to(lead.line, source.text(), byte, width);
             byte = lead.span.start as usize;
@@ -209,7 +260,8 @@ impl Frame {
         {
             self.text.push_str(&Excerpt::new(text, next, width).text);
         }
-        self.text.extend(std::iter::repeat_n('\n', gap.saturating_sub(1) as usize));
+        self.text
+            .extend(std::iter::repeat_n('\n', gap.saturating_sub(1) as usize));
         self.last = line;
     }
 
@@ -227,11 +279,18 @@ impl Frame {
         }
         let range = excerpt.shown_range(start, end);
         let range = self.text.len() + range.start..self.text.len() + range.end;
-        self.marks.push(Mark { kind, range, label, location: location.clone() });
+        self.marks.push(Mark {
+            kind,
+            range,
+            label,
+            location: location.clone(),
+        });
     }
 
     fn has_label(&self, location: &Location) -> bool {
-        self.marks.iter().any(|mark| mark.label.is_some() && mark.location == *location)
+        self.marks
+            .iter()
+            .any(|mark| mark.label.is_some() && mark.location == *location)
     }
 
     /// Columns of the widest line number.
@@ -241,7 +300,9 @@ impl Frame {
 
     fn to_snippet(&self) -> Element<'_> {
         let annotations = self.marks.iter().map(|mark| -> Annotation<'_> {
-            mark.kind.span(mark.range.clone()).label(mark.label.as_deref())
+            mark.kind
+                .span(mark.range.clone())
+                .label(mark.label.as_deref())
         });
         Snippet::source(self.text.as_str())
             .line_start(self.first as usize)

@@ -30,7 +30,10 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
     let mut text = String::new();
     let all: Vec<&Region> = impact.regions.iter().collect();
     let paragraphs = region_paragraphs(&all, style);
-    paragraphs.iter().take(REGIONS).for_each(|paragraph| text.push_str(paragraph));
+    paragraphs
+        .iter()
+        .take(REGIONS)
+        .for_each(|paragraph| text.push_str(paragraph));
     let left_out = paragraphs.len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
         text.push_str(&format!(
@@ -40,10 +43,17 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
     }
     if let Some(weakening) = &impact.weakening {
         let word = paint.bad("weakens");
-        text.push_str(&format!("{word}: {}\n", weakening_words(weakening, &quote_plain)));
+        text.push_str(&format!(
+            "{word}: {}\n",
+            weakening_words(weakening, &quote_plain)
+        ));
     }
     for sentence in &impact.not_analysed {
-        text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            paint.bad("not analysed"),
+            escape_terminal(sentence)
+        ));
     }
     text.push_str(summary_sentence(impact));
     text.push('\n');
@@ -52,28 +62,47 @@ pub fn impact_human(impact: &Impact, style: Style) -> String {
 
 /// The change for a pull request.
 pub fn impact_markdown(impact: &Impact) -> String {
-    let mut text =
-        format!("### What this change does to requests\n\n{}\n\n", summary_sentence(impact));
+    let mut text = format!(
+        "### What this change does to requests\n\n{}\n\n",
+        summary_sentence(impact)
+    );
     let all: Vec<&Region> = impact.regions.iter().collect();
     let entries = region_entries(&all, &PlaceLinks::default());
-    entries.iter().take(REGIONS).for_each(|entry| text.push_str(entry));
+    entries
+        .iter()
+        .take(REGIONS)
+        .for_each(|entry| text.push_str(entry));
     let left_out = entries.len().saturating_sub(REGIONS) + impact.regions_left_out;
     if left_out > 0 {
-        text.push_str(&format!("- and {} more\n", count(left_out, "region", "regions")));
+        text.push_str(&format!(
+            "- and {} more\n",
+            count(left_out, "region", "regions")
+        ));
     }
     if let Some(weakening) = &impact.weakening {
-        text.push_str(&format!("\n**Weakens**: {}\n", weakening_words(weakening, &code_span)));
+        text.push_str(&format!(
+            "\n**Weakens**: {}\n",
+            weakening_words(weakening, &code_span)
+        ));
     }
     for sentence in &impact.not_analysed {
-        text.push_str(&format!("\n**Not analysed**: {}\n", markdown_words(sentence)));
+        text.push_str(&format!(
+            "\n**Not analysed**: {}\n",
+            markdown_words(sentence)
+        ));
     }
     text
 }
 
-/// Entries of a list in markdown, one for regions that differ only in the policy that requests name.
+/// Entries of a list in markdown, one for regions that differ only in the policy that requests
+/// name.
 pub(super) fn region_entries(regions: &[&Region], places: &PlaceLinks) -> Vec<String> {
     let entry = |group: &Group<'_>| {
-        let mark = if group.region.lost.is_empty() { "" } else { "**loss** " };
+        let mark = if group.region.lost.is_empty() {
+            ""
+        } else {
+            "**loss** "
+        };
         let mut text = format!("- {mark}{}\n", group.describe(&code_span));
         let example = request_words(&group.region.witness, &code_span);
         text.push_str(&format!("  - for example {example}\n"));
@@ -90,14 +119,21 @@ pub(super) fn region_entries(regions: &[&Region], places: &PlaceLinks) -> Vec<St
         }
         text
     };
-    group_regions(regions.iter().copied()).iter().map(entry).collect()
+    group_regions(regions.iter().copied())
+        .iter()
+        .map(entry)
+        .collect()
 }
 
 /// Lines for a terminal, one entry each, as [`region_entries`].
 pub(super) fn region_paragraphs(regions: &[&Region], style: Style) -> Vec<String> {
     let paint = Paint(style);
     let paragraph = |group: &Group<'_>| {
-        let mark = if group.region.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
+        let mark = if group.region.lost.is_empty() {
+            paint.good("+")
+        } else {
+            paint.bad("-")
+        };
         let mut text = format!("{mark} {}\n", group.describe(&quote_plain));
         let example = request_words(&group.region.witness, &quote_plain);
         text.push_str(&format!("    for example {example}\n"));
@@ -111,7 +147,10 @@ pub(super) fn region_paragraphs(regions: &[&Region], style: Style) -> Vec<String
         }
         text
     };
-    group_regions(regions.iter().copied()).iter().map(paragraph).collect()
+    group_regions(regions.iter().copied())
+        .iter()
+        .map(paragraph)
+        .collect()
 }
 
 /// A region in one sentence, its names between backticks.
@@ -183,7 +222,13 @@ fn group_regions<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Group<'r>
     for region in regions {
         let requested = region.requested.as_deref();
         let span = (region.at, region.until);
-        let key = (&region.lost, &region.gained, &region.models, region.pipelines.is_some(), span);
+        let key = (
+            &region.lost,
+            &region.gained,
+            &region.models,
+            region.pipelines.is_some(),
+            span,
+        );
         if requested.is_some()
             && let Some(group) = known.get(&key).and_then(|at| groups.get_mut(*at))
         {
@@ -193,7 +238,10 @@ fn group_regions<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Group<'r>
         if requested.is_some() {
             known.insert(key, groups.len());
         }
-        groups.push(Group { region, requested: requested.into_iter().collect() });
+        groups.push(Group {
+            region,
+            requested: requested.into_iter().collect(),
+        });
     }
     groups
 }
@@ -210,15 +258,26 @@ impl Group<'_> {
             });
         }
         let every = parts.is_empty() && self.requested.is_empty();
-        let mut text = if every { "every request".to_owned() } else { "requests".to_owned() };
+        let mut text = if every {
+            "every request".to_owned()
+        } else {
+            "requests".to_owned()
+        };
         if !self.requested.is_empty() {
-            text.push_str(&format!(" that name {}", join_names(&self.requested, " or ", code)));
+            text.push_str(&format!(
+                " that name {}",
+                join_names(&self.requested, " or ", code)
+            ));
         }
         if !parts.is_empty() {
             text.push_str(&format!(" {}", parts.join(", ")));
         }
         let mut verbs: Vec<String> = Vec::new();
-        let (lose, gain) = if every { ("loses", "gains") } else { ("lose", "gain") };
+        let (lose, gain) = if every {
+            ("loses", "gains")
+        } else {
+            ("lose", "gain")
+        };
         for (verb, list) in [(lose, &region.lost), (gain, &region.gained)] {
             if !list.is_empty() {
                 let list: Vec<&str> = list.iter().map(String::as_str).collect();
@@ -227,10 +286,19 @@ impl Group<'_> {
         }
         if region.pipelines.is_some() {
             verbs.push(
-                if every { "runs other pipelines" } else { "run other pipelines" }.to_owned(),
+                if every {
+                    "runs other pipelines"
+                } else {
+                    "run other pipelines"
+                }
+                .to_owned(),
             );
         }
-        format!("{}{text} {}", span_words(region.at, region.until), verbs.join(", "))
+        format!(
+            "{}{text} {}",
+            span_words(region.at, region.until),
+            verbs.join(", ")
+        )
     }
 }
 
@@ -278,11 +346,17 @@ fn but_not(none: &[String], code: Code<'_>) -> String {
 
 fn values_words(what: &str, values: &Values, code: Code<'_>) -> Option<String> {
     let out = but_not(&values.none, code);
-    match (values.any.iter().any(|pattern| pattern == "*"), values.absent) {
+    match (
+        values.any.iter().any(|pattern| pattern == "*"),
+        values.absent,
+    ) {
         (true, _) if out.is_empty() => None,
         (true, _) => Some(format!("of any {what} or none{out}")),
         (false, true) if values.any.is_empty() => Some(format!("of no {what}")),
-        _ => Some(format!("of a {what} {}{out}", join_names(&as_texts(&values.any), " or ", code))),
+        _ => Some(format!(
+            "of a {what} {}{out}",
+            join_names(&as_texts(&values.any), " or ", code)
+        )),
     }
 }
 
@@ -313,7 +387,11 @@ fn models_words(models: &Models, code: Code<'_>) -> Option<String> {
     } else {
         format!("model {}", join_names(&as_texts(&models.any), " or ", code))
     };
-    let more = if parts.is_empty() { String::new() } else { format!(" {}", parts.join(" and ")) };
+    let more = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", parts.join(" and "))
+    };
     let absent = if models.absent { " or none" } else { "" };
     Some(format!("with {which}{more}{out}{absent}"))
 }
@@ -321,7 +399,10 @@ fn models_words(models: &Models, code: Code<'_>) -> Option<String> {
 fn tags_words(tags: &Tags, code: Code<'_>) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     if !tags.any.is_empty() {
-        parts.push(format!("tagged {}", join_names(&as_texts(&tags.any), " or ", code)));
+        parts.push(format!(
+            "tagged {}",
+            join_names(&as_texts(&tags.any), " or ", code)
+        ));
     }
     parts.extend(
         tags.also
@@ -329,7 +410,10 @@ fn tags_words(tags: &Tags, code: Code<'_>) -> Option<String> {
             .map(|list| format!("tagged also {}", join_names(&as_texts(list), " or ", code))),
     );
     if !tags.none.is_empty() {
-        parts.push(format!("not tagged {}", join_names(&as_texts(&tags.none), " or ", code)));
+        parts.push(format!(
+            "not tagged {}",
+            join_names(&as_texts(&tags.none), " or ", code)
+        ));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -345,7 +429,11 @@ pub(super) fn request_words(witness: &Context, code: Code<'_>) -> String {
             format!("{} {}", dimension.context_field(), values.join(", "))
         })
         .collect();
-    if parts.is_empty() { without_values_words() } else { parts.join(", ") }
+    if parts.is_empty() {
+        without_values_words()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// `a request without team, key, model and tags`
@@ -356,12 +444,21 @@ fn without_values_words() -> String {
 }
 
 fn pipeline_lines(region: &Region, code: Code<'_>) -> Vec<String> {
-    let Some(change) = &region.pipelines else { return Vec::new() };
+    let Some(change) = &region.pipelines else {
+        return Vec::new();
+    };
     let line = |word: &str, views: &[PipelineView]| {
-        let views: Vec<String> = views.iter().map(|view| pipeline_words(view, code)).collect();
+        let views: Vec<String> = views
+            .iter()
+            .map(|view| pipeline_words(view, code))
+            .collect();
         format!(
             "{word}: {}",
-            if views.is_empty() { "no pipeline".to_owned() } else { views.join("; ") }
+            if views.is_empty() {
+                "no pipeline".to_owned()
+            } else {
+                views.join("; ")
+            }
         )
     };
     vec![line("before", &change.before), line("after", &change.after)]
@@ -372,16 +469,27 @@ fn pipeline_words(view: &PipelineView, code: Code<'_>) -> String {
         .steps
         .iter()
         .map(|step| {
-            let actions =
-                format!("pass {}, fail {}, error {}", step.on_pass, step.on_fail, step.on_error);
+            let actions = format!(
+                "pass {}, fail {}, error {}",
+                step.on_pass, step.on_fail, step.on_error
+            );
             format!("{} ({actions})", code(&step.guardrail))
         })
         .collect();
-    format!("{} of {}: {}", view.mode, code(&view.policy), steps.join(", then "))
+    format!(
+        "{} of {}: {}",
+        view.mode,
+        code(&view.policy),
+        steps.join(", then ")
+    )
 }
 
 fn cause_words(cause: &Cause, code: Code<'_>) -> String {
-    let what = if cause.kind == "Policy" { "the policy" } else { "the attachment of" };
+    let what = if cause.kind == "Policy" {
+        "the policy"
+    } else {
+        "the attachment of"
+    };
     let how = match cause.change {
         How::Added => "added",
         How::Removed => "removed",
@@ -404,7 +512,14 @@ pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
         .iter()
         .map(|(name, outcome)| format!("{} returns {outcome}", code(name)))
         .collect();
-    let verb = |action: &str| if action == "block" { "blocks" } else { "modifies" }.to_owned();
+    let verb = |action: &str| {
+        if action == "block" {
+            "blocks"
+        } else {
+            "modifies"
+        }
+        .to_owned()
+    };
     let (before, after) = (verb(weakening.before), verb(weakening.after));
     let how = match weakening.kind {
         WeakeningKind::LetThrough => {

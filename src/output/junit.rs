@@ -15,14 +15,25 @@ use super::{Report, Style};
 
 pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let cases = group_by_file(report.findings);
-    let failures =
-        cases.iter().filter(|case| case.findings.iter().any(|finding| finding.is_error())).count();
-    let counts = format!(r#"tests="{}" failures="{failures}" errors="0""#, cases.len().max(1));
+    let failures = cases
+        .iter()
+        .filter(|case| case.findings.iter().any(|finding| finding.is_error()))
+        .count();
+    let counts = format!(
+        r#"tests="{}" failures="{failures}" errors="0""#,
+        cases.len().max(1)
+    );
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(out, r#"<testsuites name="refguard" {counts}>"#)?;
-    writeln!(out, r#"  <testsuite name="refguard validate" {counts} skipped="0">"#)?;
+    writeln!(
+        out,
+        r#"  <testsuite name="refguard validate" {counts} skipped="0">"#
+    )?;
     if cases.is_empty() {
-        writeln!(out, r#"    <testcase name="all policies" classname="refguard"/>"#)?;
+        writeln!(
+            out,
+            r#"    <testcase name="all policies" classname="refguard"/>"#
+        )?;
     }
     for case in &cases {
         write_case(case, out)?;
@@ -44,7 +55,10 @@ fn group_by_file(findings: &[Finding]) -> Vec<Case<'_>> {
         let at = *index.entry(file).or_insert(cases.len());
         match cases.get_mut(at) {
             Some(case) => case.findings.push(finding),
-            None => cases.push(Case { file, findings: vec![finding] }),
+            None => cases.push(Case {
+                file,
+                findings: vec![finding],
+            }),
         }
     }
     cases
@@ -59,7 +73,10 @@ fn write_case(case: &Case<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         escape_xml(&escape_terminal(case.file))
     )?;
     if let Some(first) = errors.first() {
-        let (message, code) = (escape_xml(&escape_terminal(&first.message)), first.rule.code);
+        let (message, code) = (
+            escape_xml(&escape_terminal(&first.message)),
+            first.rule.code,
+        );
         writeln!(
             out,
             r#"      <failure message="{message}" type="{code}">{}</failure>"#,
@@ -67,7 +84,11 @@ fn write_case(case: &Case<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         )?;
     }
     if !warnings.is_empty() {
-        writeln!(out, "      <system-out>{}</system-out>", list_findings(&warnings))?;
+        writeln!(
+            out,
+            "      <system-out>{}</system-out>",
+            list_findings(&warnings)
+        )?;
     }
     writeln!(out, "    </testcase>")
 }

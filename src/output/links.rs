@@ -1,4 +1,5 @@
-//! Places as links into a forge, by a template such as `https://forge.example/repo/blob/{commit}/{path}#L{line}`.
+//! Places as links into a forge, by a template such as
+//! `https://forge.example/repo/blob/{commit}/{path}#L{line}`.
 
 use std::str::FromStr;
 
@@ -8,8 +9,12 @@ use super::escape::markdown_code;
 use super::from_the_top;
 
 /// What a path keeps as it is.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// How a place becomes an address: `{commit}`, `{path}` and `{line}` are filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +40,10 @@ impl FromStr for LinkTemplate {
     type Err = BadTemplate;
 
     fn from_str(text: &str) -> Result<Self, BadTemplate> {
-        let bare = text.replace("{commit}", "").replace("{path}", "").replace("{line}", "");
+        let bare = text
+            .replace("{commit}", "")
+            .replace("{path}", "")
+            .replace("{line}", "");
         if !text.contains("{path}") {
             return Err(BadTemplate::NoPath);
         }
@@ -55,12 +63,16 @@ impl LinkTemplate {
     /// The address of a line; `path` is from the top of the repository.
     pub fn address(&self, commit: &str, path: &str, line: u32) -> String {
         let path = utf8_percent_encode(path, PATH).to_string();
-        let text = self.0.replace("{commit}", commit).replace("{line}", &line.to_string());
+        let text = self
+            .0
+            .replace("{commit}", commit)
+            .replace("{line}", &line.to_string());
         text.replace("{path}", &path)
     }
 }
 
-/// How places are written in markdown: as code, and as a link where there is a template and a commit.
+/// How places are written in markdown: as code, and as a link where there is a template and a
+/// commit.
 #[derive(Debug, Clone, Default)]
 pub struct PlaceLinks {
     /// The template.

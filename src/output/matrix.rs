@@ -15,13 +15,20 @@ const NONE: &str = "(none)";
 pub fn matrix_human(matrix: &Matrix, style: Style) -> String {
     let mut header: Vec<&str> = matrix.by.clone();
     header.push("guardrails");
-    let rows: Vec<Vec<String>> = matrix.rows.iter().map(|row| cells(matrix, row, ", ")).collect();
+    let rows: Vec<Vec<String>> = matrix
+        .rows
+        .iter()
+        .map(|row| cells(matrix, row, ", "))
+        .collect();
     format_table(&header, &rows, style)
 }
 
 /// The cells of a row: the names of each dimension, then what they get.
 fn cells(matrix: &Matrix, row: &Row, between: &str) -> Vec<String> {
-    let names = matrix.by.iter().map(|of| row.names.get(of).map(|it| it.join(between)));
+    let names = matrix
+        .by
+        .iter()
+        .map(|of| row.names.get(of).map(|it| it.join(between)));
     let mut cells: Vec<String> = names.map(Option::unwrap_or_default).collect();
     cells.push(match row.guardrails.as_slice() {
         [] => NONE.to_owned(),
@@ -30,7 +37,8 @@ fn cells(matrix: &Matrix, row: &Row, between: &str) -> Vec<String> {
     cells
 }
 
-/// Lines as RFC 4180 has them. Names that get the same share a cell, a comma and a space between them.
+/// Lines as RFC 4180 has them. Names that get the same share a cell, a comma and a space between
+/// them.
 pub fn matrix_csv(matrix: &Matrix) -> String {
     let mut header: Vec<String> = matrix.by.iter().map(|of| (*of).to_owned()).collect();
     header.push("guardrails".to_owned());
@@ -54,10 +62,17 @@ pub fn matrix_markdown(matrix: &Matrix) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "| {} |\n| {rule} |", columns.join(" | "));
     let code = |names: &[String]| {
-        names.iter().map(|name| markdown_code(name)).collect::<Vec<_>>().join(", ")
+        names
+            .iter()
+            .map(|name| markdown_code(name))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     for row in &matrix.rows {
-        let names = matrix.by.iter().map(|of| row.names.get(of).map(|it| code(it)));
+        let names = matrix
+            .by
+            .iter()
+            .map(|of| row.names.get(of).map(|it| code(it)));
         let mut cells: Vec<String> = names.map(Option::unwrap_or_default).collect();
         cells.push(match row.guardrails.as_slice() {
             [] => "*none*".to_owned(),
@@ -76,16 +91,28 @@ code{font:13px ui-monospace,monospace}:root{color-scheme:light dark}";
 /// A page by itself: nothing of it comes from elsewhere. `set` is where the matrix comes from.
 pub fn matrix_html(matrix: &Matrix, set: &str) -> String {
     let code = |names: &[String]| {
-        let names = names.iter().map(|name| format!("<code>{}</code>", escape_visible(name)));
+        let names = names
+            .iter()
+            .map(|name| format!("<code>{}</code>", escape_visible(name)));
         names.collect::<Vec<_>>().join(", ")
     };
     let head = |name: &str| format!("<th scope=\"col\">{name}</th>");
-    let columns: String = matrix.by.iter().copied().chain(["guardrails"]).map(head).collect();
+    let columns: String = matrix
+        .by
+        .iter()
+        .copied()
+        .chain(["guardrails"])
+        .map(head)
+        .collect();
     let mut rows = String::new();
     for row in &matrix.rows {
         rows.push_str("<tr>");
         for of in &matrix.by {
-            let names = row.names.get(of).map(|names| code(names)).unwrap_or_default();
+            let names = row
+                .names
+                .get(of)
+                .map(|names| code(names))
+                .unwrap_or_default();
             let _ = write!(rows, "<td>{names}</td>");
         }
         let guardrails = match row.guardrails.as_slice() {
@@ -94,7 +121,11 @@ pub fn matrix_html(matrix: &Matrix, set: &str) -> String {
         };
         let _ = writeln!(rows, "<td>{guardrails}</td></tr>");
     }
-    let title = format!("What each {} gets in {}", matrix.by.join(" and "), escape_visible(set));
+    let title = format!(
+        "What each {} gets in {}",
+        matrix.by.join(" and "),
+        escape_visible(set)
+    );
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\

@@ -101,14 +101,22 @@ type Renderer = fn(&Report<'_>, Style, &mut dyn io::Write) -> io::Result<()>;
 
 impl Format {
     /// Every format, in the order that help texts list them.
-    pub const ALL: [Self; 6] =
-        [Self::Human, Self::Json, Self::Sarif, Self::Github, Self::Junit, Self::Gitlab];
+    pub const ALL: [Self; 6] = [
+        Self::Human,
+        Self::Json,
+        Self::Sarif,
+        Self::Github,
+        Self::Junit,
+        Self::Gitlab,
+    ];
 
     fn row(self) -> Row {
         match self {
-            Self::Human => {
-                Row("human", "For people: the line, the place, what to do", human::render)
-            }
+            Self::Human => Row(
+                "human",
+                "For people: the line, the place, what to do",
+                human::render,
+            ),
             Self::Json => Row("json", "For programs: versioned and stable", json::render),
             Self::Sarif => Row("sarif", "SARIF 2.1.0, for code scanning", sarif::render),
             Self::Github => Row("github", "Annotations of GitHub Actions", github::render),
@@ -189,7 +197,10 @@ fn from_the_top<'f>(prefix: &str, file: &'f str) -> Cow<'f, str> {
 
 impl Report<'_> {
     fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.is_error()).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.is_error())
+            .count()
     }
 
     fn warnings(&self) -> usize {

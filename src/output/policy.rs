@@ -11,7 +11,11 @@ pub fn format_policy(shown: &ShownPolicy) -> String {
     push_line(
         &mut text,
         "chain",
-        if shown.chain.len() > 1 { shown.chain.join(" -> ") } else { String::new() },
+        if shown.chain.len() > 1 {
+            shown.chain.join(" -> ")
+        } else {
+            String::new()
+        },
     );
     push_line(&mut text, "guardrails", shown.guardrails.join(", "));
     push_line(&mut text, "children", shown.children.join(", "));
@@ -23,15 +27,31 @@ pub fn format_policy(shown: &ShownPolicy) -> String {
 
 /// What a policy's document says, and where it stands.
 pub(super) fn format_fields(document: &Value) -> String {
-    let field = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let field = |key: &str| {
+        document
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
     let list = |pointer: &str, sign: &str| {
         let names = document.pointer(pointer).and_then(Value::as_array);
         let names = names.into_iter().flatten().filter_map(Value::as_str);
-        names.map(|name| format!("{sign}{name}")).collect::<Vec<_>>().join(" ")
+        names
+            .map(|name| format!("{sign}{name}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    let place =
-        format!("{}:{}", field("file"), document.get("line").and_then(Value::as_u64).unwrap_or(0));
-    let own = [list("/guardrails/add", "+"), list("/guardrails/remove", "-")].join(" ");
+    let place = format!(
+        "{}:{}",
+        field("file"),
+        document.get("line").and_then(Value::as_u64).unwrap_or(0)
+    );
+    let own = [
+        list("/guardrails/add", "+"),
+        list("/guardrails/remove", "-"),
+    ]
+    .join(" ");
     let mut text = String::new();
     let plain = [
         ("policy", "name"),
@@ -49,16 +69,27 @@ pub(super) fn format_fields(document: &Value) -> String {
     push_line(
         &mut text,
         "pipeline",
-        document.pointer("/pipeline/mode").and_then(Value::as_str).unwrap_or("").to_owned(),
+        document
+            .pointer("/pipeline/mode")
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned(),
     );
-    for step in document.pointer("/pipeline/steps").and_then(Value::as_array).into_iter().flatten()
+    for step in document
+        .pointer("/pipeline/steps")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
     {
         let word = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("");
         let (pass, fail, error) = (word("on_pass"), word("on_fail"), word("on_error"));
         push_line(
             &mut text,
             "step",
-            format!("{}: pass {pass}, fail {fail}, error {error}", word("guardrail")),
+            format!(
+                "{}: pass {pass}, fail {fail}, error {error}",
+                word("guardrail")
+            ),
         );
     }
     text

@@ -16,7 +16,11 @@ pub fn proof_human(proof: &Proof, style: Style) -> String {
     let code = |name: &str| format!("`{}`", escape_terminal(name));
     let mut text = String::new();
     for verdict in &proof.invariants {
-        let word = if verdict.holds { paint.good("holds") } else { paint.bad("broken") };
+        let word = if verdict.holds {
+            paint.good("holds")
+        } else {
+            paint.bad("broken")
+        };
         text.push_str(&format!("{word} {}", escape_terminal(&verdict.name)));
         if let (Some(file), Some(line)) = (&verdict.file, verdict.line) {
             text.push_str(&format!(" ({}:{line})", escape_terminal(file)));
@@ -27,7 +31,11 @@ pub fn proof_human(proof: &Proof, style: Style) -> String {
         }
     }
     for sentence in &proof.not_analysed {
-        text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            paint.bad("not analysed"),
+            escape_terminal(sentence)
+        ));
     }
     text.push_str(&summary_sentence(proof));
     text
@@ -50,21 +58,46 @@ pub fn proof_markdown(proof: &Proof) -> String {
 }
 
 fn summary_sentence(proof: &Proof) -> String {
-    let holding = proof.invariants.iter().filter(|verdict| verdict.holds).count();
-    let doubt = if proof.exact { "" } else { "; not everything was analysed" };
-    format!("{holding} of {} invariants hold for every request{doubt}\n", proof.invariants.len())
+    let holding = proof
+        .invariants
+        .iter()
+        .filter(|verdict| verdict.holds)
+        .count();
+    let doubt = if proof.exact {
+        ""
+    } else {
+        "; not everything was analysed"
+    };
+    format!(
+        "{holding} of {} invariants hold for every request{doubt}\n",
+        proof.invariants.len()
+    )
 }
 
 fn detail_lines(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<String> {
-    let Some(witness) = &verdict.counterexample else { return Vec::new() };
-    let list =
-        |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
+    let Some(witness) = &verdict.counterexample else {
+        return Vec::new();
+    };
+    let list = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| code(name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let from = span_words(verdict.at, None);
-    let mut lines = vec![format!("{from}for example {}", request_words(witness, code))];
+    let mut lines = vec![format!(
+        "{from}for example {}",
+        request_words(witness, code)
+    )];
     if let Some(more) = &verdict.compared_with {
         lines.push(format!("compared with {}", request_words(more, code)));
     }
-    let got = if verdict.got.is_empty() { "no guardrail".to_owned() } else { list(&verdict.got) };
+    let got = if verdict.got.is_empty() {
+        "no guardrail".to_owned()
+    } else {
+        list(&verdict.got)
+    };
     lines.push(format!("gets {got}"));
     if !verdict.missing.is_empty() {
         lines.push(format!("misses {}", list(&verdict.missing)));
@@ -74,7 +107,11 @@ fn detail_lines(verdict: &Verdict, code: Code<'_>, words: Code<'_>) -> Vec<Strin
     }
     for near in &verdict.near {
         let place = code(&format!("{}:{}", near.file, near.line));
-        lines.push(format!("{} at {place}: {}", code(&near.policy), words(&near.why)));
+        lines.push(format!(
+            "{} at {place}: {}",
+            code(&near.policy),
+            words(&near.why)
+        ));
     }
     lines
 }

@@ -24,7 +24,11 @@ pub fn replay_human(replay: &Replay, style: Style) -> String {
     let paint = Paint(style);
     let mut text = format!("{}\n", paint.strong(&verdict(replay)));
     for group in replay.groups.iter().take(GROUPS) {
-        let mark = if group.lost.is_empty() { paint.good("+") } else { paint.bad("-") };
+        let mark = if group.lost.is_empty() {
+            paint.good("+")
+        } else {
+            paint.bad("-")
+        };
         text.push_str(&format!("{mark} {}\n", group_words(group, &quote_plain)));
         let example = request_words(&group.example, &quote_plain);
         text.push_str(&format!("    for example {example}\n"));
@@ -48,7 +52,10 @@ pub fn replay_human(replay: &Replay, style: Style) -> String {
         }
         text.push_str(&format!("{heading}\n"));
         let paragraphs = region_paragraphs(&regions, style);
-        paragraphs.iter().take(QUIET).for_each(|paragraph| text.push_str(paragraph));
+        paragraphs
+            .iter()
+            .take(QUIET)
+            .for_each(|paragraph| text.push_str(paragraph));
         if paragraphs.len() > QUIET {
             text.push_str(&format!("  … and {} more\n", paragraphs.len() - QUIET));
         }
@@ -65,15 +72,21 @@ pub fn replay_human(replay: &Replay, style: Style) -> String {
         ));
     }
     for sentence in &replay.not_analysed {
-        text.push_str(&format!("{}: {}\n", paint.bad("not analysed"), escape_terminal(sentence)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            paint.bad("not analysed"),
+            escape_terminal(sentence)
+        ));
     }
     text
 }
 
 /// The rows for a pull request.
 pub fn replay_markdown(replay: &Replay) -> String {
-    let mut text =
-        format!("### What this change would have done to logged requests\n\n{}\n", verdict(replay));
+    let mut text = format!(
+        "### What this change would have done to logged requests\n\n{}\n",
+        verdict(replay)
+    );
     let table = replay_table(replay);
     if !table.is_empty() {
         text.push_str(&format!("\n{table}"));
@@ -88,7 +101,10 @@ pub fn replay_markdown(replay: &Replay) -> String {
         }
         text.push_str(&format!("\n{heading}\n\n"));
         let entries = region_entries(&regions, &PlaceLinks::default());
-        entries.iter().take(QUIET).for_each(|entry| text.push_str(entry));
+        entries
+            .iter()
+            .take(QUIET)
+            .for_each(|entry| text.push_str(entry));
         if entries.len() > QUIET {
             text.push_str(&format!("- … and {} more\n", entries.len() - QUIET));
         }
@@ -106,7 +122,9 @@ pub(super) fn unclear_sentences(replay: &Replay) -> Vec<String> {
         format!("**Unclear**: {}", markdown_words(&words))
     });
     let open = replay.not_analysed.iter();
-    unclear.chain(open.map(|what| format!("**Not analysed**: {}", markdown_words(what)))).collect()
+    unclear
+        .chain(open.map(|what| format!("**Not analysed**: {}", markdown_words(what))))
+        .collect()
 }
 
 /// The groups as a table in markdown; empty where no row changes.
@@ -136,7 +154,10 @@ pub(super) fn replay_table(replay: &Replay) -> String {
     }
     let more = replay.groups.len().saturating_sub(GROUPS) + replay.groups_left_out;
     if more > 0 {
-        table.push_str(&format!("\n… and {}\n", count(more, "more group", "more groups")));
+        table.push_str(&format!(
+            "\n… and {}\n",
+            count(more, "more group", "more groups")
+        ));
     }
     table
 }
@@ -159,12 +180,23 @@ pub(super) fn verdict(replay: &Replay) -> String {
         (_, 0) => "no row could be answered".to_owned(),
         _ => change_words(replay.changed, replay.lost, replay.gained),
     });
-    for LaterRows { at, changed, lost, gained, .. } in replay.later.iter().take(LATER) {
+    for LaterRows {
+        at,
+        changed,
+        lost,
+        gained,
+        ..
+    } in replay.later.iter().take(LATER)
+    {
         let words_then = change_words(*changed, *lost, *gained);
         words.push_str(&format!("; from {at} on, {words_then}"));
     }
     if replay.later.len() > LATER {
-        let more = count(replay.later.len() - LATER, "later instant", "later instants");
+        let more = count(
+            replay.later.len() - LATER,
+            "later instant",
+            "later instants",
+        );
         words.push_str(&format!("; and other numbers from {more} on"));
     }
     if replay.unclear > 0 {
@@ -194,17 +226,30 @@ fn later_regions(replay: &Replay) -> Vec<&Region> {
 }
 
 fn quiet_regions(replay: &Replay) -> Vec<&Region> {
-    replay.quiet_regions.iter().map(|traffic| &traffic.told).collect()
+    replay
+        .quiet_regions
+        .iter()
+        .map(|traffic| &traffic.told)
+        .collect()
 }
 
 fn unclear_words(rows: u64, reason: &str, first: Option<&str>) -> String {
-    let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
-    let first = first.map(|first| format!(" (first: {first})")).unwrap_or_default();
+    let rows = if rows == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{rows} rows")
+    };
+    let first = first
+        .map(|first| format!(" (first: {first})"))
+        .unwrap_or_default();
     format!("{rows}: {reason}{first}")
 }
 
 fn group_words(group: &Group, code: Code<'_>) -> String {
-    let whose = [("team", &group.context.team), ("model", &group.context.model)];
+    let whose = [
+        ("team", &group.context.team),
+        ("model", &group.context.model),
+    ];
     let whose = whose.map(|(what, name)| match name {
         Some(name) => format!("{what} {}", code(name)),
         None => format!("no {what}"),
@@ -220,9 +265,20 @@ fn group_words(group: &Group, code: Code<'_>) -> String {
         verbs.push(format!("{verb} {}", names(&group.gained, code)));
     }
     if group.pipelines {
-        verbs.push(if is_one { "runs other pipelines" } else { "run other pipelines" }.to_owned());
+        verbs.push(
+            if is_one {
+                "runs other pipelines"
+            } else {
+                "run other pipelines"
+            }
+            .to_owned(),
+        );
     }
-    let rows = if is_one { "1 row".to_owned() } else { format!("{} rows", group.rows) };
+    let rows = if is_one {
+        "1 row".to_owned()
+    } else {
+        format!("{} rows", group.rows)
+    };
     format!("{rows} of {} {}", whose.join(", "), verbs.join(", "))
 }
 
@@ -240,7 +296,11 @@ fn rest_words(group: &Group, code: Code<'_>) -> String {
     for dimension in Dimension::WRITTEN {
         let values = group.example.values(dimension);
         if !matches!(dimension, Dimension::Team | Dimension::Model) && !values.is_empty() {
-            parts.push(format!("{} {}", dimension.context_field(), names(values, code)));
+            parts.push(format!(
+                "{} {}",
+                dimension.context_field(),
+                names(values, code)
+            ));
         }
     }
     if !group.requested.is_empty() {

@@ -13,17 +13,27 @@ pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
     let mut text = String::new();
     let none = || paint.warn("none: no policy matches this request");
     let list = |names: &[&str]| {
-        names.iter().map(|name| escape_terminal(name).into_owned()).collect::<Vec<_>>().join(", ")
+        names
+            .iter()
+            .map(|name| escape_terminal(name).into_owned())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    let guardrails =
-        if got.guardrails.is_empty() { none() } else { paint.strong(&list(&got.guardrails)) };
+    let guardrails = if got.guardrails.is_empty() {
+        none()
+    } else {
+        paint.strong(&list(&got.guardrails))
+    };
     text.push_str(&format!("guardrails: {guardrails}\n"));
     for policy in &got.policies {
-        let why = policy
-            .matched_via()
-            .map_or_else(|| "asked for by name".to_owned(), |reason| reason.to_string());
+        let why = policy.matched_via().map_or_else(
+            || "asked for by name".to_owned(),
+            |reason| reason.to_string(),
+        );
         // The name of a pinned one says its version itself.
-        let number = policy.served_id().and_then(|_| policy.version_number(answer.version));
+        let number = policy
+            .served_id()
+            .and_then(|_| policy.version_number(answer.version));
         let version = number.map(|n| format!("@{n}")).unwrap_or_default();
         let name = format!("{}{version}", escape_terminal(policy.name()));
         let guardrails: Vec<&str> = policy.guardrail_names().collect();
@@ -43,7 +53,11 @@ pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
     }
     if !got.unknown.is_empty() {
         let names: Vec<&str> = got.unknown.iter().map(String::as_str).collect();
-        text.push_str(&format!("{}: {}\n", paint.warn("asked for, but unknown"), list(&names)));
+        text.push_str(&format!(
+            "{}: {}\n",
+            paint.warn("asked for, but unknown"),
+            list(&names)
+        ));
     }
     if let Some(near) = answer.explain {
         text.push_str(&format_explanation(near, &paint));
@@ -53,11 +67,18 @@ pub fn format_resolution(answer: &Answer<'_>, style: Style) -> String {
         .commit
         .map(|commit| format!(" at {}", commit.get(..12).unwrap_or(commit)))
         .unwrap_or_default();
-    let promotion = answer.origin.promotion.map(|n| format!(", promotion {n}")).unwrap_or_default();
+    let promotion = answer
+        .origin
+        .promotion
+        .map(|n| format!(", promotion {n}"))
+        .unwrap_or_default();
     if let Some(until) = got.valid_until {
         text.push_str(&format!("valid until: {until}\n"));
     }
-    text.push_str(&format!("from: {}{commit}{promotion}\n", escape_terminal(answer.origin.set)));
+    text.push_str(&format!(
+        "from: {}{commit}{promotion}\n",
+        escape_terminal(answer.origin.set)
+    ));
     text
 }
 
@@ -65,7 +86,10 @@ fn pipeline_lines(resolved: &ResolvedPipeline<'_>) -> String {
     let word = |value: serde_json::Value| value.as_str().unwrap_or("").to_owned();
     let action = |action: Action| word(serde_json::json!(action));
     let mode = word(serde_json::json!(resolved.pipeline.mode));
-    let mut text = format!("pipeline of {} ({mode}):\n", escape_terminal(resolved.policy));
+    let mut text = format!(
+        "pipeline of {} ({mode}):\n",
+        escape_terminal(resolved.policy)
+    );
     for (number, step) in (1..).zip(&resolved.pipeline.steps) {
         let name = escape_terminal(resolved.set.guardrail(step.guardrail)).into_owned();
         let on_error = action(step.on_error.unwrap_or(step.on_fail));
@@ -104,7 +128,11 @@ pub(super) struct Paint(pub Style);
 
 impl Paint {
     fn wrap(&self, code: &str, text: &str) -> String {
-        if self.0.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.0.color {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub(super) fn strong(&self, text: &str) -> String {

@@ -12,7 +12,12 @@ const WIDTH: usize = 80;
 
 /// A rule for a person at a terminal.
 pub fn format_rule(rule: &Rule) -> String {
-    let mut text = format!("{} {} ({})\n\n", rule.code, rule.name, rule.severity.as_str());
+    let mut text = format!(
+        "{} {} ({})\n\n",
+        rule.code,
+        rule.name,
+        rule.severity.as_str()
+    );
     push_wrapped(&mut text, rule.summary);
     text.push('\n');
     push_wrapped(&mut text, rule.why);
@@ -69,7 +74,11 @@ fn push_example(out: &mut String, title: &str, example: Example) {
     for (path, text) in example {
         let _ = write!(out, "\n{title}: {path}\n\n");
         for line in text.lines() {
-            let _ = writeln!(out, "{}", format!("    {}", escape_terminal(line)).trim_end());
+            let _ = writeln!(
+                out,
+                "{}",
+                format!("    {}", escape_terminal(line)).trim_end()
+            );
         }
     }
 }
@@ -102,7 +111,10 @@ struct ExampleFile<'a> {
 /// Rules for programs.
 pub fn rules_object<'a>(rules: &[&'a Rule]) -> RulesObject<'a> {
     let files = |example: Example| -> Vec<ExampleFile<'a>> {
-        example.iter().map(|(file, text)| ExampleFile { file, text }).collect()
+        example
+            .iter()
+            .map(|(file, text)| ExampleFile { file, text })
+            .collect()
     };
     let object = |rule: &&'a Rule| RuleObject {
         code: rule.code,
@@ -114,7 +126,10 @@ pub fn rules_object<'a>(rules: &[&'a Rule]) -> RulesObject<'a> {
         bad: files(rule.bad),
         good: files(rule.good),
     };
-    RulesObject { version: 1, rules: rules.iter().map(object).collect() }
+    RulesObject {
+        version: 1,
+        rules: rules.iter().map(object).collect(),
+    }
 }
 
 /// Every rule as one page of markdown: a table, then a section a rule.
@@ -124,7 +139,14 @@ pub fn rules_markdown(rules: &[&Rule]) -> String {
          and cannot be lowered. The level of a warning is set in `refguard.yaml` (`rules: {NAME: off|warn|error}`) or by \
          flag. `refguard explain CODE` prints the same text.\n\n| code | name | severity | rule |\n|---|---|---|---|\n",
     );
-    for Rule { code, name, severity, summary, .. } in rules {
+    for Rule {
+        code,
+        name,
+        severity,
+        summary,
+        ..
+    } in rules
+    {
         let summary = summary.replace('|', "\\|");
         let _ = writeln!(
             page,
@@ -134,7 +156,13 @@ pub fn rules_markdown(rules: &[&Rule]) -> String {
         );
     }
     for rule in rules {
-        let _ = write!(page, "\n## {} {}\n\n{}", rule.code, rule.name, markdown_body(rule));
+        let _ = write!(
+            page,
+            "\n## {} {}\n\n{}",
+            rule.code,
+            rule.name,
+            markdown_body(rule)
+        );
     }
     page
 }
@@ -146,10 +174,19 @@ fn heading_anchor(code: &str, name: &str) -> String {
 
 /// The section of a rule, without its heading.
 pub(super) fn markdown_body(rule: &Rule) -> String {
-    let mut body = format!("*{}*: {}.\n\n{}\n", rule.severity.as_str(), rule.summary, rule.why);
+    let mut body = format!(
+        "*{}*: {}.\n\n{}\n",
+        rule.severity.as_str(),
+        rule.summary,
+        rule.why
+    );
     for (title, example) in [(bad_title(rule), rule.bad), ("Good", rule.good)] {
         for (path, text) in example {
-            let _ = write!(body, "\n{title}: `{path}`\n\n{}", markdown_block("yaml", text));
+            let _ = write!(
+                body,
+                "\n{title}: `{path}`\n\n{}",
+                markdown_block("yaml", text)
+            );
         }
     }
     body

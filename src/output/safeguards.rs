@@ -44,7 +44,10 @@ pub fn safeguards_markdown(diff: &SafeguardDiff) -> String {
     let mut text = "### Safeguards\n\n".to_owned();
     let places = PlaceLinks::default();
     for change in diff.lost.iter().take(SHOWN) {
-        text.push_str(&format!("- **lost** {}\n", safeguard_words(change, &places)));
+        text.push_str(&format!(
+            "- **lost** {}\n",
+            safeguard_words(change, &places)
+        ));
     }
     push_count_of_rest(&mut text, "- ", diff.lost.len());
 
@@ -58,7 +61,10 @@ pub fn safeguards_markdown(diff: &SafeguardDiff) -> String {
 fn push_count_of_rest(text: &mut String, indent: &str, total: usize) {
     let left_out = total.saturating_sub(SHOWN);
     if left_out > 0 {
-        text.push_str(&format!("{indent}and {}\n", count(left_out, "more", "more")));
+        text.push_str(&format!(
+            "{indent}and {}\n",
+            count(left_out, "more", "more")
+        ));
     }
 }
 

@@ -18,8 +18,12 @@ const SCHEMA: &str =
 /// The name that readers replace by the root of the repository.
 const ROOT: &str = "%SRCROOT%";
 /// What a relative URI may hold as it is. No `:`: before the first slash it would end a scheme.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 #[derive(Serialize)]
 struct Log<'a> {
@@ -131,14 +135,25 @@ struct Region {
 }
 
 pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> io::Result<()> {
-    let rules: BTreeMap<&str, &Rule> =
-        report.findings.iter().map(|f| (f.rule.code, f.rule)).collect();
-    let index: BTreeMap<&str, usize> =
-        rules.keys().enumerate().map(|(index, code)| (*code, index)).collect();
+    let rules: BTreeMap<&str, &Rule> = report
+        .findings
+        .iter()
+        .map(|f| (f.rule.code, f.rule))
+        .collect();
+    let index: BTreeMap<&str, usize> = rules
+        .keys()
+        .enumerate()
+        .map(|(index, code)| (*code, index))
+        .collect();
     let mut fingerprints = Fingerprints::default();
     let results = report.findings.iter().map(|finding| {
         let rule_index = index.get(finding.rule.code).copied().unwrap_or_default();
-        describe_finding(finding, rule_index, fingerprints.next_for(finding), report.prefix)
+        describe_finding(
+            finding,
+            rule_index,
+            fingerprints.next_for(finding),
+            report.prefix,
+        )
     });
     let run = Run {
         tool: Tool {
@@ -151,13 +166,19 @@ pub(super) fn render(report: &Report<'_>, _: Style, out: &mut dyn io::Write) -> 
         },
         original_uri_base_ids: [(
             ROOT,
-            BaseId { description: message_text("the root of the git repository") },
+            BaseId {
+                description: message_text("the root of the git repository"),
+            },
         )]
         .into(),
         column_kind: "unicodeCodePoints",
         results: results.collect(),
     };
-    let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
+    let log = Log {
+        schema: SCHEMA,
+        version: "2.1.0",
+        runs: [run],
+    };
     writeln!(out, "{}", json_text(&log)?)
 }
 
@@ -171,7 +192,9 @@ fn describe_rule(rule: &Rule) -> Descriptor<'_> {
             text: format!("{}\n\n{}", rule.summary, rule.why),
             markdown: markdown_body(rule),
         },
-        default_configuration: Configuration { level: rule.severity.as_str() },
+        default_configuration: Configuration {
+            level: rule.severity.as_str(),
+        },
     }
 }
 
@@ -186,16 +209,24 @@ fn describe_finding<'f>(
         .as_ref()
         .map(|help| format!("\nhelp: {}", escape_message(help)))
         .unwrap_or_default();
-    let related = finding.related.iter().enumerate().map(|(id, related)| Place {
-        id: Some(id + 1),
-        physical_location: physical_place(&related.location, prefix),
-        message: Some(Text { text: escape_message(&related.message) }),
-    });
+    let related = finding
+        .related
+        .iter()
+        .enumerate()
+        .map(|(id, related)| Place {
+            id: Some(id + 1),
+            physical_location: physical_place(&related.location, prefix),
+            message: Some(Text {
+                text: escape_message(&related.message),
+            }),
+        });
     Outcome {
         rule_id: finding.rule.code,
         rule_index,
         level: finding.severity.as_str(),
-        message: Text { text: format!("{}{help}", escape_message(&finding.message)) },
+        message: Text {
+            text: format!("{}{help}", escape_message(&finding.message)),
+        },
         locations: [Place {
             id: None,
             physical_location: physical_place(&finding.location, prefix),
@@ -210,20 +241,36 @@ fn physical_place(place: &Location, prefix: &str) -> Physical {
     let uri = utf8_percent_encode(&from_the_top(prefix, &place.file), PATH).to_string();
     let (end_line, end_column) = (place.end_line, place.end_column).max((place.line, place.column));
     Physical {
-        artifact_location: Artifact { uri, uri_base_id: ROOT },
-        region: Region { start_line: place.line, start_column: place.column, end_line, end_column },
+        artifact_location: Artifact {
+            uri,
+            uri_base_id: ROOT,
+        },
+        region: Region {
+            start_line: place.line,
+            start_column: place.column,
+            end_line,
+            end_column,
+        },
     }
 }
 
 fn message_text(text: &str) -> Text {
-    Text { text: text.to_owned() }
+    Text {
+        text: text.to_owned(),
+    }
 }
 
 /// A message for people, without placeholders (3.11.5) and links (3.11.6): braces are doubled, and
 /// brackets take a backslash where they would make a link.
 fn escape_message(message: &str) -> String {
-    let message = escape_terminal(message).replace('{', "{{").replace('}', "}}");
-    if message.contains("](") { message.replace('[', "\\[").replace(']', "\\]") } else { message }
+    let message = escape_terminal(message)
+        .replace('{', "{{")
+        .replace('}', "}}");
+    if message.contains("](") {
+        message.replace('[', "\\[").replace(']', "\\]")
+    } else {
+        message
+    }
 }
 
 #[cfg(test)]

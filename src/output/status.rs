@@ -13,8 +13,15 @@ const DOCUMENTS: usize = 20;
 pub fn format_status(status: &Status, style: Style) -> String {
     let paint = Paint(style);
     let mut text = String::new();
-    for Problem { environment, message } in &status.problems {
-        let whose = environment.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    for Problem {
+        environment,
+        message,
+    } in &status.problems
+    {
+        let whose = environment
+            .as_ref()
+            .map(|name| format!("{name}: "))
+            .unwrap_or_default();
         let line = format!("{whose}{message}");
         text.push_str(&format!("{} {}\n", paint.bad("!"), escape_terminal(&line)));
     }
@@ -47,12 +54,20 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
     let Some(commit) = &environment.commit else {
         // Of one whose branch is gone the problems tell.
         let is_new = environment.promotion.is_none();
-        return if is_new { format!("{name}: nothing was promoted yet\n") } else { String::new() };
+        return if is_new {
+            format!("{name}: nothing was promoted yet\n")
+        } else {
+            String::new()
+        };
     };
-    let promotion =
-        environment.promotion.map_or_else(String::new, |number| format!("promotion {number}, "));
+    let promotion = environment
+        .promotion
+        .map_or_else(String::new, |number| format!("promotion {number}, "));
     let mut text = format!("{name}: {promotion}{}\n", short_commit(commit));
-    let branch = status.published.as_ref().map_or("", |published| &published.branch);
+    let branch = status
+        .published
+        .as_ref()
+        .map_or("", |published| &published.branch);
     if let Some(behind @ 1..) = environment.behind {
         let commits = super::count(behind, "commit", "commits");
         text.push_str(&format!("  {commits} behind {}\n", escape_terminal(branch)));
@@ -63,17 +78,31 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
         text.push_str(&format!("  holds {commits} that {branch} does not have\n"));
     }
     for ending in &environment.expiring {
-        let ExpiringAttachment { policy, file, line, expires, reason } = ending;
-        let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let ExpiringAttachment {
+            policy,
+            file,
+            line,
+            expires,
+            reason,
+        } = ending;
+        let why = reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
         let expires = tell_time(expires, paint.0);
         let words = format!("{expires} the attachment of {policy} ends ({file}:{line}){why}");
         text.push_str(&format!("  {}\n", escape_terminal(&words)));
     }
     if let Some(soak) = &environment.soak {
-        text.push_str(&format!("  takes sets that stayed for {soak} where they come from\n"));
+        text.push_str(&format!(
+            "  takes sets that stayed for {soak} where they come from\n"
+        ));
     }
     if !environment.policies.is_empty() {
-        text.push_str(&format!("  {} has what it lacks:\n", escape_terminal(branch)));
+        text.push_str(&format!(
+            "  {} has what it lacks:\n",
+            escape_terminal(branch)
+        ));
         text.push_str(&format_changes(&environment.policies, paint));
     }
     text
@@ -81,7 +110,11 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
 
 fn format_changes(changes: &PolicyChanges, paint: &Paint) -> String {
     let mut text = String::new();
-    let lists = [("+", &changes.added), ("-", &changes.removed), ("~", &changes.changed)];
+    let lists = [
+        ("+", &changes.added),
+        ("-", &changes.removed),
+        ("~", &changes.changed),
+    ];
     for (sign, names) in lists {
         for name in names {
             text.push_str(&format!("    {sign} {}\n", escape_terminal(name)));
@@ -101,7 +134,12 @@ fn format_changes(changes: &PolicyChanges, paint: &Paint) -> String {
         let words = format!("{sign} {}{named} ({})", document.kind, document.file);
         text.push_str(&format!("    {}\n", escape_terminal(&words)));
     }
-    if let Some(more) = changes.documents.len().checked_sub(DOCUMENTS).filter(|more| *more > 0) {
+    if let Some(more) = changes
+        .documents
+        .len()
+        .checked_sub(DOCUMENTS)
+        .filter(|more| *more > 0)
+    {
         let more = super::count(more, "more document", "more documents");
         text.push_str(&format!("    … and {more} (--format json has each)\n"));
     }

@@ -1,9 +1,9 @@
 //! Plain tables: columns as wide as their cells, no frames, nothing to unlearn for `grep` and
 //! `cut`. On a terminal they fit its width, and no word is broken.
 //!
-//! On a terminal a cell is bounded in display columns. Elsewhere nothing is cut: who reads a pipe wants whole names.
-//! What is longer than the bound moves what follows in its own row, and no other one, so that one policy with
-//! thousands of guardrails pads no row to its width.
+//! On a terminal a cell is bounded in display columns. Elsewhere nothing is cut: who reads a pipe
+//! wants whole names. What is longer than the bound moves what follows in its own row, and no other
+//! one, so that one policy with thousands of guardrails pads no row to its width.
 
 use std::iter;
 
@@ -30,17 +30,23 @@ struct Cell {
 impl Cell {
     /// Columns of its longest word: less than that breaks it.
     fn longest_word(&self) -> usize {
-        self.text.split_whitespace().map(UnicodeWidthStr::width).max().unwrap_or(0)
+        self.text
+            .split_whitespace()
+            .map(UnicodeWidthStr::width)
+            .max()
+            .unwrap_or(0)
     }
 }
 
-/// A table as text, in time linear in what it is given. The last column is not padded. Where a terminal is
-/// narrower, cells take several lines; where not even their longest words fit beside each other, each row is told
-/// cell by cell.
+/// A table as text, in time linear in what it is given. The last column is not padded. Where a
+/// terminal is narrower, cells take several lines; where not even their longest words fit beside
+/// each other, each row is told cell by cell.
 pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> String {
     let head: Vec<String> = header.iter().map(|name| name.to_uppercase()).collect();
-    let lines: Vec<Vec<Cell>> =
-        iter::once(&head).chain(rows).map(|row| fit_row(row, header.len(), style)).collect();
+    let lines: Vec<Vec<Cell>> = iter::once(&head)
+        .chain(rows)
+        .map(|row| fit_row(row, header.len(), style))
+        .collect();
 
     let most = |measure: fn(&Cell) -> usize| {
         let mut widths = vec![0; header.len()];
@@ -54,18 +60,29 @@ pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> Stri
     let mut widths = most(|cell| cell.columns);
     if style.columns.is_none() {
         let is_padded = widths.len().saturating_sub(1);
-        widths.iter_mut().take(is_padded).for_each(|width| *width = (*width).min(INNER_COLUMNS));
+        widths
+            .iter_mut()
+            .take(is_padded)
+            .for_each(|width| *width = (*width).min(INNER_COLUMNS));
     }
     let gaps = GAP * header.len().saturating_sub(1);
     let mut text = String::new();
     match style.columns {
         Some(columns) if widths.iter().sum::<usize>() + gaps > columns => {
-            match share_columns(&widths, &most(Cell::longest_word), columns.saturating_sub(gaps)) {
-                Some(widths) => lines.iter().for_each(|line| push_tall(&mut text, line, &widths)),
+            match share_columns(
+                &widths,
+                &most(Cell::longest_word),
+                columns.saturating_sub(gaps),
+            ) {
+                Some(widths) => lines
+                    .iter()
+                    .for_each(|line| push_tall(&mut text, line, &widths)),
                 None => push_records(&mut text, &head, &lines, columns),
             }
         }
-        _ => lines.iter().for_each(|line| push_line(&mut text, line, &widths)),
+        _ => lines
+            .iter()
+            .for_each(|line| push_line(&mut text, line, &widths)),
     }
     text
 }
@@ -73,7 +90,14 @@ pub fn format_table(header: &[&str], rows: &[Vec<String>], style: Style) -> Stri
 fn fit_row(row: &[String], columns: usize, style: Style) -> Vec<Cell> {
     let fit = |(at, text): (usize, &String)| match style.columns {
         None => whole_cell(text),
-        Some(_) => fit_cell(text, if at + 1 == columns { LAST_COLUMNS } else { INNER_COLUMNS }),
+        Some(_) => fit_cell(
+            text,
+            if at + 1 == columns {
+                LAST_COLUMNS
+            } else {
+                INNER_COLUMNS
+            },
+        ),
     };
     row.iter().take(columns).enumerate().map(fit).collect()
 }
@@ -81,11 +105,14 @@ fn fit_row(row: &[String], columns: usize, style: Style) -> Vec<Cell> {
 /// A cell with all of its text.
 fn whole_cell(text: &str) -> Cell {
     let text = escape_terminal(text).into_owned();
-    Cell { columns: text.width(), text }
+    Cell {
+        columns: text.width(),
+        text,
+    }
 }
 
-/// A cell of at most `limit` columns; of a longer text the beginning, to the end of a word where there is one, and
-/// how many characters follow.
+/// A cell of at most `limit` columns; of a longer text the beginning, to the end of a word where
+/// there is one, and how many characters follow.
 fn fit_cell(text: &str, limit: usize) -> Cell {
     let escaped = escape_terminal(text);
     let mut columns = 0;
@@ -100,19 +127,29 @@ fn fit_cell(text: &str, limit: usize) -> Cell {
                 _ => (shown, cut),
             };
             let text = format!("{shown}… (+{} characters)", cut.chars().count());
-            return Cell { columns: text.width(), text };
+            return Cell {
+                columns: text.width(),
+                text,
+            };
         }
     }
-    Cell { columns: escaped.width(), text: escaped.into_owned() }
+    Cell {
+        columns: escaped.width(),
+        text: escaped.into_owned(),
+    }
 }
 
-/// How wide each column may be, so that all of them have `room`: as wide as its longest word, and a fair share of
-/// what is left. `None`: the longest words are too long.
+/// How wide each column may be, so that all of them have `room`: as wide as its longest word, and a
+/// fair share of what is left. `None`: the longest words are too long.
 fn share_columns(wanted: &[usize], least: &[usize], room: usize) -> Option<Vec<usize>> {
     let mut left = room.checked_sub(least.iter().sum())?;
     let mut widths = least.to_vec();
     loop {
-        let open = widths.iter().zip(wanted).filter(|(width, wanted)| width < wanted).count();
+        let open = widths
+            .iter()
+            .zip(wanted)
+            .filter(|(width, wanted)| width < wanted)
+            .count();
         let share = left.checked_div(open)?.max(1);
         for (width, wanted) in widths.iter_mut().zip(wanted) {
             let more = wanted.saturating_sub(*width).min(share).min(left);
@@ -134,13 +171,20 @@ fn push_line(out: &mut String, line: &[Cell], widths: &[usize]) {
 
 /// Writes one row whose cells take as many lines as their words need.
 fn push_tall(out: &mut String, line: &[Cell], widths: &[usize]) {
-    let cells: Vec<Vec<String>> =
-        line.iter().zip(widths).map(|(cell, width)| wrap_words(&cell.text, *width)).collect();
+    let cells: Vec<Vec<String>> = line
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| wrap_words(&cell.text, *width))
+        .collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(1).max(1);
     for at in 0..height {
         let words = |cell: &'_ Vec<String>| cell.get(at).cloned().unwrap_or_default();
         let texts: Vec<String> = cells.iter().map(words).collect();
-        push_cells(out, texts.iter().map(|text| (text.as_str(), text.width())), widths);
+        push_cells(
+            out,
+            texts.iter().map(|text| (text.as_str(), text.width())),
+            widths,
+        );
     }
 }
 
@@ -166,7 +210,11 @@ fn push_cells<'c>(
 fn push_records(out: &mut String, head: &[String], lines: &[Vec<Cell>], columns: usize) {
     let names = head.iter().map(|name| name.width()).max().unwrap_or(0);
     for line in lines.iter().skip(1) {
-        for (name, cell) in head.iter().zip(line).filter(|(_, cell)| !cell.text.is_empty()) {
+        for (name, cell) in head
+            .iter()
+            .zip(line)
+            .filter(|(_, cell)| !cell.text.is_empty())
+        {
             let padded = format!("{name}{}  ", " ".repeat(names.saturating_sub(name.width())));
             fit_indented(out, &padded, &cell.text, columns);
         }
@@ -184,7 +232,10 @@ mod tests {
     use super::*;
 
     fn rows(cells: &[&[&str]]) -> Vec<Vec<String>> {
-        cells.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+        cells
+            .iter()
+            .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
+            .collect()
     }
 
     #[test]
@@ -212,7 +263,10 @@ mod tests {
             at(1_000),
         );
         let row = text.lines().nth(1).unwrap();
-        assert!(row.contains(&format!("{}… (+99940 characters)  s", "g".repeat(60))), "{row}");
+        assert!(
+            row.contains(&format!("{}… (+99940 characters)  s", "g".repeat(60))),
+            "{row}"
+        );
         assert!(row.ends_with("s… (+69760 characters)"), "{row}");
         assert!(text.lines().all(|line| line.width() < 400));
     }
@@ -230,18 +284,28 @@ mod tests {
     #[test]
     fn a_table_costs_what_its_cells_hold() {
         let mut table = vec![vec!["x".repeat(65_000), String::new(), "y".to_owned()]];
-        table.extend(vec![vec![String::new(), String::new(), "y".to_owned()]; 2_000]);
+        table.extend(vec![
+            vec![String::new(), String::new(), "y".to_owned()];
+            2_000
+        ]);
         assert!(format_table(&["a", "b", "c"], &table, Style::default()).len() < 250_000);
     }
 
     fn at(columns: usize) -> Style {
-        Style { columns: Some(columns), ..Style::default() }
+        Style {
+            columns: Some(columns),
+            ..Style::default()
+        }
     }
 
     #[test]
     fn cells_of_a_narrow_terminal_take_several_lines_and_words_stay_whole() {
         let rows = rows(&[
-            &["eu-health", "hipaa_audit, phi_redaction, pii", "policies/health.yaml:1"],
+            &[
+                "eu-health",
+                "hipaa_audit, phi_redaction, pii",
+                "policies/health.yaml:1",
+            ],
             &["lab", "log", "policies/lab.yaml:12"],
         ]);
         let header = ["team", "guardrails", "place"];
@@ -254,7 +318,10 @@ mod tests {
         );
         // Where not even the words fit beside each other, a row is a paragraph.
         let text = format_table(&header, &rows, at(40));
-        assert!(text.starts_with("TEAM        eu-health\nGUARDRAILS  hipaa_audit,"), "{text}");
+        assert!(
+            text.starts_with("TEAM        eu-health\nGUARDRAILS  hipaa_audit,"),
+            "{text}"
+        );
         assert!(text.lines().all(|line| line.width() <= 40), "{text}");
         assert_eq!(
             format_table(&header, &rows, at(80)),

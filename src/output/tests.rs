@@ -44,7 +44,10 @@ descripton: \u{202e}evil
 
 fn long_line() -> String {
     let names = |from: u32| {
-        (from..from + 80).map(|n| format!("guardrail_{n}")).collect::<Vec<_>>().join(", ")
+        (from..from + 80)
+            .map(|n| format!("guardrail_{n}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     format!(
         "apiVersion: refguard/v1\nkind: Policy\nname: wide\nguardrails: {{add: [{}], drop: [x], remove: [{}]}}\n",
@@ -65,19 +68,42 @@ fn fixture() -> Loaded {
     for (path, text) in files {
         all.append_loaded(load_file(path, text.as_bytes().to_vec(), &limits));
     }
-    all.append_loaded(load_file("policies/wide.yaml", long_line().into_bytes(), &limits));
-    all.append_loaded(Loaded::oversized_file("policies/big.yaml", 2_000_000, &limits));
+    all.append_loaded(load_file(
+        "policies/wide.yaml",
+        long_line().into_bytes(),
+        &limits,
+    ));
+    all.append_loaded(Loaded::oversized_file(
+        "policies/big.yaml",
+        2_000_000,
+        &limits,
+    ));
     all.append_loaded(Loaded::stray_file("policies/notes.txt", "policies"));
     all.findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
     all
 }
 
-const CHECKED: Checked = Checked { files: 14, policies: 12, attachments: 9, tests: 1 };
+const CHECKED: Checked = Checked {
+    files: 14,
+    policies: 12,
+    attachments: 9,
+    tests: 1,
+};
 
 fn rendered(findings: &[Finding], sources: &[SourceFile], format: Format, style: Style) -> String {
     let mut out = Vec::new();
-    render(&Report { findings, sources, checked: CHECKED, prefix: "" }, format, style, &mut out)
-        .unwrap();
+    render(
+        &Report {
+            findings,
+            sources,
+            checked: CHECKED,
+            prefix: "",
+        },
+        format,
+        style,
+        &mut out,
+    )
+    .unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -100,7 +126,11 @@ fn a_name_of_a_format_reads_back_and_another_is_refused() {
         refused,
         "unknown format `xml`: it is one of human, json, sarif, github, junit, gitlab"
     );
-    assert!(Format::ALL.iter().all(|format| refused.contains(format.as_str())));
+    assert!(
+        Format::ALL
+            .iter()
+            .all(|format| refused.contains(format.as_str()))
+    );
 }
 
 #[test]
@@ -115,10 +145,17 @@ fn human_in_colour_says_the_same() {
         &all.findings,
         &all.sources,
         Format::Human,
-        Style { color: true, columns: Some(120), ..Style::default() },
+        Style {
+            color: true,
+            columns: Some(120),
+            ..Style::default()
+        },
     );
     assert!(colored.contains("\u{1b}["));
-    assert_eq!(anstream::adapter::strip_str(&colored).to_string(), fixture_as(Format::Human));
+    assert_eq!(
+        anstream::adapter::strip_str(&colored).to_string(),
+        fixture_as(Format::Human)
+    );
 }
 
 #[test]
@@ -128,11 +165,21 @@ fn human_lines_fit_a_narrow_terminal() {
         &all.findings,
         &all.sources,
         Format::Human,
-        Style { color: false, columns: Some(60), ..Style::default() },
+        Style {
+            color: false,
+            columns: Some(60),
+            ..Style::default()
+        },
     );
-    let source_lines: Vec<_> = narrow.lines().filter(|line| line.contains("guardrail_")).collect();
+    let source_lines: Vec<_> = narrow
+        .lines()
+        .filter(|line| line.contains("guardrail_"))
+        .collect();
     assert!(!source_lines.is_empty());
-    assert!(source_lines.iter().all(|line| line.chars().count() <= 60), "{source_lines:?}");
+    assert!(
+        source_lines.iter().all(|line| line.chars().count() <= 60),
+        "{source_lines:?}"
+    );
 }
 
 #[test]
@@ -140,12 +187,19 @@ fn human_labels_what_is_near_and_notes_what_is_not() {
     use refguard_core::document::{Span, rules::duplicate_key::RULE};
     let file = SourceFile::new(
         "a.yaml",
-        format!("one\rtwo\r\nthree {}\n{}end\n", "x".repeat(300), "\n".repeat(200)),
+        format!(
+            "one\rtwo\r\nthree {}\n{}end\n",
+            "x".repeat(300),
+            "\n".repeat(200)
+        ),
     );
     let other = SourceFile::new("b.yaml", "\nfour\n".to_owned());
     let text = file.text();
-    let at =
-        |word: &str| text.find(word).map(|start| Span::new(start, start + word.len())).unwrap();
+    let at = |word: &str| {
+        text.find(word)
+            .map(|start| Span::new(start, start + word.len()))
+            .unwrap()
+    };
     let far = Span::new(text.rfind("xx").unwrap(), text.rfind("xx").unwrap() + 2);
     let finding = Finding::new(&RULE, &file, at("three"), "said thrice")
         .with_related(&file, at("one"), "two lines above")
@@ -173,7 +227,10 @@ fn human_labels_what_is_near_and_notes_what_is_not() {
 
 #[test]
 fn human_sums_up_what_was_checked() {
-    assert_eq!(clean_as(Format::Human), "ok: 12 policies, 9 attachments, 1 test in 14 files\n");
+    assert_eq!(
+        clean_as(Format::Human),
+        "ok: 12 policies, 9 attachments, 1 test in 14 files\n"
+    );
     let stray = Loaded::stray_file("policies/notes.txt", "policies");
     let warned = rendered(&stray.findings, &[], Format::Human, Style::default());
     assert!(
@@ -204,10 +261,17 @@ fn github() {
 #[test]
 fn github_shows_ten_of_each_level_the_worst_first_and_counts_the_rest() {
     let all = fixture();
-    let of = |severity| all.findings.iter().find(|found| found.severity == severity).unwrap();
+    let of = |severity| {
+        all.findings
+            .iter()
+            .find(|found| found.severity == severity)
+            .unwrap()
+    };
     let (error, warning) = (of(Severity::Error), of(Severity::Warning));
-    let many: Vec<Finding> =
-        std::iter::repeat_n(warning, 11).chain(std::iter::repeat_n(error, 25)).cloned().collect();
+    let many: Vec<Finding> = std::iter::repeat_n(warning, 11)
+        .chain(std::iter::repeat_n(error, 25))
+        .cloned()
+        .collect();
     // What says the same is one annotation.
     let said = |(at, finding): (usize, Finding)| Finding {
         message: format!("{at}: {}", finding.message),
@@ -217,7 +281,11 @@ fn github_shows_ten_of_each_level_the_worst_first_and_counts_the_rest() {
     let text = rendered(&many, &[], Format::Github, Style::default());
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[..10].iter().all(|line| line.starts_with("::error ")));
-    assert!(lines[10..20].iter().all(|line| line.starts_with("::warning ")));
+    assert!(
+        lines[10..20]
+            .iter()
+            .all(|line| line.starts_with("::warning "))
+    );
     assert_eq!(
         lines[20],
         "::notice title=refguard::15 more errors and 1 more warning: every one is a line of the log"
@@ -256,8 +324,12 @@ fn sarif() {
 
 #[test]
 fn a_rule_explained() {
-    let unknown_field =
-        fixture().findings.iter().map(|f| f.rule).find(|rule| rule.code == "RG012").unwrap();
+    let unknown_field = fixture()
+        .findings
+        .iter()
+        .map(|f| f.rule)
+        .find(|rule| rule.code == "RG012")
+        .unwrap();
     insta::assert_snapshot!(format_rule(unknown_field));
     insta::assert_snapshot!(rules_markdown(&[unknown_field]));
 }
@@ -268,9 +340,19 @@ fn explanations_of_all_rules_hold_no_control_character() {
     let page = rules_markdown(rules);
     for rule in rules {
         let text = format_rule(rule);
-        assert!(text.starts_with(rule.code) && text.contains(rule.name), "{text}");
-        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-        assert_eq!(page.matches(&format!("\n## {} {}\n", rule.code, rule.name)).count(), 1);
+        assert!(
+            text.starts_with(rule.code) && text.contains(rule.name),
+            "{text}"
+        );
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+        assert_eq!(
+            page.matches(&format!("\n## {} {}\n", rule.code, rule.name))
+                .count(),
+            1
+        );
     }
     assert!(!page.chars().any(|c| c.is_control() && c != '\n'));
 }

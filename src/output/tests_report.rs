@@ -25,15 +25,26 @@ pub fn tests_human(report: &TestReport, style: Style) -> String {
     if let Some(coverage) = &report.coverage {
         text.push_str(&coverage_human(coverage, style));
     }
-    let word = if report.failed > 0 { paint.bad("failed") } else { paint.good("ok") };
-    text.push_str(&format!("{word}: {} passed, {} failed\n", report.passed, report.failed));
+    let word = if report.failed > 0 {
+        paint.bad("failed")
+    } else {
+        paint.good("ok")
+    };
+    text.push_str(&format!(
+        "{word}: {} passed, {} failed\n",
+        report.passed, report.failed
+    ));
     text
 }
 
 /// One cause: whose cases it fails, the first of them with its difference and what came near.
 fn format_failure(failure: &Failure<'_>, paint: &Paint) -> String {
     let case = failure.first;
-    let name = format!("{}: {}", escape_terminal(&case.test), escape_terminal(&case.case));
+    let name = format!(
+        "{}: {}",
+        escape_terminal(&case.test),
+        escape_terminal(&case.case)
+    );
     let place = format!("{}:{}", escape_terminal(&case.file), case.line);
     let mut text = format!("{} {name}\n  --> {place}\n", paint.bad("failed"));
     for difference in &case.differences {
@@ -41,7 +52,11 @@ fn format_failure(failure: &Failure<'_>, paint: &Paint) -> String {
     }
     if failure.count > 1 {
         let whose = failure.whose(&|name| format!("`{}`", escape_terminal(name)));
-        let alike = if failure.is_alike { "fail alike" } else { "fail, not all of them alike" };
+        let alike = if failure.is_alike {
+            "fail alike"
+        } else {
+            "fail, not all of them alike"
+        };
         text.push_str(&format!("  {whose} {alike} (--format json has each)\n"));
     }
     for line in format_explanation(&case.near, paint).lines() {
@@ -66,12 +81,20 @@ fn coverage_human(coverage: &CoverageReport, style: Style) -> String {
             format!("{}:{}", item.file, item.line),
         ]
     };
-    let missing: Vec<Vec<String>> =
-        coverage.items.iter().filter(|item| !item.covered).map(row).collect();
+    let missing: Vec<Vec<String>> = coverage
+        .items
+        .iter()
+        .filter(|item| !item.covered)
+        .map(row)
+        .collect();
     let mut text = String::new();
     if !missing.is_empty() {
         text.push_str("no case exercises:\n");
-        text.push_str(&format_table(&["what", "policy", "which", "place"], &missing, style));
+        text.push_str(&format_table(
+            &["what", "policy", "which", "place"],
+            &missing,
+            style,
+        ));
     }
     text.push_str(&format!(
         "coverage: {} of {} ({}%)\n",
@@ -85,7 +108,10 @@ fn coverage_human(coverage: &CoverageReport, style: Style) -> String {
 pub fn tests_junit(report: &TestReport) -> String {
     let mut suites: BTreeMap<(&str, &str), Vec<&CaseReport>> = BTreeMap::new();
     for case in &report.cases {
-        suites.entry((&case.file, &case.test)).or_default().push(case);
+        suites
+            .entry((&case.file, &case.test))
+            .or_default()
+            .push(case);
     }
 
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -113,8 +139,13 @@ pub fn tests_junit(report: &TestReport) -> String {
 }
 
 fn push_junit_case(out: &mut String, case: &CaseReport, names: &mut DistinctNames) {
-    let (name, file) = (names.distinguish(plain_xml(&case.case)), plain_xml(&case.file));
-    out.push_str(&format!("    <testcase name=\"{name}\" classname=\"{file}\""));
+    let (name, file) = (
+        names.distinguish(plain_xml(&case.case)),
+        plain_xml(&case.file),
+    );
+    out.push_str(&format!(
+        "    <testcase name=\"{name}\" classname=\"{file}\""
+    ));
     if case.ok {
         out.push_str("/>\n");
         return;
@@ -135,8 +166,8 @@ fn plain_xml(text: &str) -> String {
     escape_xml(&escape_terminal(text))
 }
 
-/// An annotation for each cause that cases fail by, and a line for each failed case; `prefix`: the folder of the
-/// policies within its git repository.
+/// An annotation for each cause that cases fail by, and a line for each failed case; `prefix`: the
+/// folder of the policies within its git repository.
 pub fn tests_github(report: &TestReport, prefix: &str) -> String {
     let failed = report.cases.iter().filter(|case| !case.ok);
     let lines: Vec<Annotation<'_>> = failed.map(|case| annotate_case(case, prefix)).collect();
@@ -145,8 +176,14 @@ pub fn tests_github(report: &TestReport, prefix: &str) -> String {
         let mut annotation = annotate_case(failure.first, prefix);
         if failure.count > 1 {
             let whose = failure.whose(&|name| format!("`{name}`"));
-            let alike = if failure.is_alike { "fail alike" } else { "fail, not all of them alike" };
-            annotation.message.push(escape_clipped(&format!("{whose} {alike}")));
+            let alike = if failure.is_alike {
+                "fail alike"
+            } else {
+                "fail, not all of them alike"
+            };
+            annotation
+                .message
+                .push(escape_clipped(&format!("{whose} {alike}")));
         }
         annotation
     });

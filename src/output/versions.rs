@@ -35,8 +35,14 @@ pub fn format_version(shown: &ShownVersion, style: Style) -> String {
     };
     line("version", &format!("{}@{}", shown.name, row.number));
     line("state", &join_states(row));
-    line("commit", &format!("{} {}", short_commit(&row.commit), row.summary));
-    line("author", &format!("{}, {}", row.author, tell_time(&row.time, style)));
+    line(
+        "commit",
+        &format!("{} {}", short_commit(&row.commit), row.summary),
+    );
+    line(
+        "author",
+        &format!("{}, {}", row.author, tell_time(&row.time, style)),
+    );
     if let Some(policy) = &shown.policy {
         text.push_str(&format_fields(policy));
     }

@@ -60,7 +60,11 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
     let paint = Paint(style);
     let guardrail = paint.strong(&escape_terminal(&why.guardrail));
     let request = escape_terminal(&why.context.describe_values()).into_owned();
-    let verdict = if why.has { paint.good("yes") } else { paint.warn("no") };
+    let verdict = if why.has {
+        paint.good("yes")
+    } else {
+        paint.warn("no")
+    };
     let gets = if why.has { "gets" } else { "does not get" };
     let mut text = format!("{verdict}: {request} {gets} {guardrail}\n");
 
@@ -69,7 +73,10 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
     for giver in &giving {
         let via = giver.matched_via.as_deref().unwrap_or_default();
         let (name, place) = named(giver, &paint);
-        text.push_str(&format!("  {name} ({place}) gives it: {}\n", escape_terminal(via)));
+        text.push_str(&format!(
+            "  {name} ({place}) gives it: {}\n",
+            escape_terminal(via)
+        ));
     }
     if why.policies.is_empty() {
         text.push_str("  no policy adds it\n");
@@ -84,7 +91,10 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
     for giver in others.iter().take(shown) {
         let (name, place) = named(giver, &paint);
         text.push_str(&format!("  {name} ({place}) could give it, but:\n"));
-        giver.obstacles.iter().for_each(|obstacle| push_obstacle(&mut text, obstacle));
+        giver
+            .obstacles
+            .iter()
+            .for_each(|obstacle| push_obstacle(&mut text, obstacle));
     }
     match others.len() - shown {
         0 => {}
@@ -95,7 +105,10 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
         )),
     }
 
-    let commit = why.commit.as_deref().map(|commit| format!(" at {}", short_commit(commit)));
+    let commit = why
+        .commit
+        .as_deref()
+        .map(|commit| format!(" at {}", short_commit(commit)));
     let promotion = why.promotion.map(|number| format!(", promotion {number}"));
     text.push_str(&format!(
         "from: {}{}{}\n",
@@ -108,15 +121,25 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
 
 fn named(giver: &Giver, paint: &Paint) -> (String, String) {
     let name = paint.strong(&escape_terminal(&giver.policy));
-    (name, format!("{}:{}", escape_terminal(&giver.file), giver.line))
+    (
+        name,
+        format!("{}:{}", escape_terminal(&giver.file), giver.line),
+    )
 }
 
 fn push_obstacle(text: &mut String, obstacle: &Obstacle) {
     let (message, change) = (&obstacle.message, &obstacle.change);
     let place = format!("{}:{}", obstacle.file, obstacle.line);
     // A change that names another document names its place itself.
-    let said = if change.contains(&place) { String::new() } else { format!(" ({place})") };
+    let said = if change.contains(&place) {
+        String::new()
+    } else {
+        format!(" ({place})")
+    };
     let line = format!("{message}{said}");
     text.push_str(&format!("    - {}\n", escape_terminal(&line)));
-    text.push_str(&format!("      to change that: {}\n", escape_terminal(change)));
+    text.push_str(&format!(
+        "      to change that: {}\n",
+        escape_terminal(change)
+    ));
 }

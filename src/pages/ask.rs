@@ -134,13 +134,19 @@ fn ask_form(frame: &Frame, form: &AskForm, catalog: &Catalog) -> Markup {
 }
 
 fn has_more(form: &AskForm) -> bool {
-    [&form.policies, &form.guardrail, &form.against].iter().any(|field| !field.is_empty())
+    [&form.policies, &form.guardrail, &form.against]
+        .iter()
+        .any(|field| !field.is_empty())
 }
 
 fn dimension_field(dimension: Dimension, value: &str, catalog: &Catalog) -> Markup {
     let (singular, field) = (dimension.singular(), dimension.context_field());
     let listed = catalog.values[dimension].iter().flatten();
-    let label = if dimension.is_set() { dimension.plural() } else { singular };
+    let label = if dimension.is_set() {
+        dimension.plural()
+    } else {
+        singular
+    };
     let list = format!("{field}-names");
     html! {
         div {
@@ -156,7 +162,10 @@ fn dimension_field(dimension: Dimension, value: &str, catalog: &Catalog) -> Mark
 
 pub(super) fn capitalise(word: &str) -> String {
     let mut chars = word.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
@@ -239,7 +248,9 @@ pub(super) fn chips_of<N: AsRef<str>>(class: &str, names: &[N]) -> Markup {
 
 fn policy_part(frame: &Frame, policy: &ResolvedPolicy<'_>, version: Numbering<'_>) -> Markup {
     // The name of a pinned one says its version itself.
-    let number = policy.served_id().and_then(|_| policy.version_number(version));
+    let number = policy
+        .served_id()
+        .and_then(|_| policy.version_number(version));
     let guardrails: Vec<&str> = policy.guardrail_names().collect();
     let chain: Vec<&str> = policy.chain_names().collect();
     html! {
@@ -312,8 +323,9 @@ fn word(value: &impl Serialize) -> String {
 }
 
 fn near_card(frame: &Frame, near: &[Near]) -> Markup {
-    let (matched, missed): (Vec<&Near>, Vec<&Near>) =
-        near.iter().partition(|near| near.verdict == Verdict::Matched);
+    let (matched, missed): (Vec<&Near>, Vec<&Near>) = near
+        .iter()
+        .partition(|near| near.verdict == Verdict::Matched);
     html! {
         section.card {
             details open[missed.len() <= MAX_NEAR] {
@@ -351,7 +363,11 @@ fn why_card(frame: &Frame, guardrail: &str, why: &Result<Vec<Giver>, String>) ->
         Err(trouble) => return html! { section.card.warn { p { (words(trouble)) } } },
     };
     let (giving, others): (Vec<&Giver>, Vec<&Giver>) = givers.iter().partition(|giver| giver.gives);
-    let class = if giving.is_empty() { "card warn" } else { "card good" };
+    let class = if giving.is_empty() {
+        "card warn"
+    } else {
+        "card good"
+    };
     html! {
         section class=(class) aria-labelledby="why" {
             h2 #why {

@@ -1,4 +1,5 @@
-//! Change: what is published and not in an environment yet, as a reviewer reads it, and what the gates say.
+//! Change: what is published and not in an environment yet, as a reviewer reads it, and what the
+//! gates say.
 
 use maud::{Markup, html};
 use refguard_core::document::Finding;
@@ -34,7 +35,10 @@ pub fn change_page(frame: &Frame, change: &Change) -> String {
 }
 
 fn reviewed(frame: &Frame, environment: &str, review: &Review) -> Markup {
-    let foreseen = review.environments.iter().find(|it| it.environment == environment);
+    let foreseen = review
+        .environments
+        .iter()
+        .find(|it| it.environment == environment);
     html! {
         section class={ "card " (if review.is_faulty() { "bad" } else { "verdict" }) } {
             p.lead { (words(&capitalise(&verdict(review)))) }
@@ -55,7 +59,11 @@ fn reviewed(frame: &Frame, environment: &str, review: &Review) -> Markup {
 
 /// What each gate says; the ones that say nothing are passed.
 fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
-    let class = if foreseen.could { "card good" } else { "card bad" };
+    let class = if foreseen.could {
+        "card good"
+    } else {
+        "card bad"
+    };
     html! {
         section class=(class) aria-labelledby="gates" {
             h2 #gates { @if foreseen.could { "The gates let it pass" } @else { "The gates refuse it" } }
@@ -82,8 +90,19 @@ fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
 /// Gates that were asked and say nothing. `published`, `older` and `soak` are asked of a commit
 /// only, at the promotion.
 fn quiet_gates(foreseen: &Foreseen) -> Vec<&'static str> {
-    let asked = ["valid", "tests", "empty", "freeze", "hold", "weaken", "safeguards"];
-    asked.into_iter().filter(|gate| !foreseen.gates.iter().any(|word| word.gate == *gate)).collect()
+    let asked = [
+        "valid",
+        "tests",
+        "empty",
+        "freeze",
+        "hold",
+        "weaken",
+        "safeguards",
+    ];
+    asked
+        .into_iter()
+        .filter(|gate| !foreseen.gates.iter().any(|word| word.gate == *gate))
+        .collect()
 }
 
 fn findings(frame: &Frame, new: &[Finding]) -> Markup {
@@ -112,7 +131,11 @@ fn tests_card(frame: &Frame, tests: &ReviewedTests) -> Markup {
     if report.cases.is_empty() {
         return html! {};
     }
-    let class = if report.failed > 0 { "card bad" } else { "card" };
+    let class = if report.failed > 0 {
+        "card bad"
+    } else {
+        "card"
+    };
     html! {
         section class=(class) aria-labelledby="tests" {
             h2 #tests { "Tests: " (report.passed) " passed, " (report.failed) " failed" }
@@ -150,14 +173,21 @@ fn owners(review: &Review) -> Markup {
 }
 
 fn versions(review: &Review) -> Markup {
-    let ComingVersions::Known(versions) = &review.versions else { return html! {} };
+    let ComingVersions::Known(versions) = &review.versions else {
+        return html! {};
+    };
     if versions.is_empty() {
         return html! {};
     }
     let named: Vec<String> = versions
         .iter()
         .map(|it| {
-            format!("{}@{}{}", it.policy, it.number, if it.removed { " (removed)" } else { "" })
+            format!(
+                "{}@{}{}",
+                it.policy,
+                it.number,
+                if it.removed { " (removed)" } else { "" }
+            )
         })
         .collect();
     html! { section.card { h2 { "Versions that the change makes" } (chips(&named)) } }

@@ -1,4 +1,5 @@
-//! What a change does, as History and Change show it: who loses and gains what, safeguards, documents.
+//! What a change does, as History and Change show it: who loses and gains what, safeguards,
+//! documents.
 
 use maud::{Markup, html};
 use refguard_core::diff::{
@@ -39,7 +40,8 @@ impl Side {
     }
 
     fn word(&self) -> String {
-        self.promotion.map_or_else(|| self.commit.clone(), |number| number.to_string())
+        self.promotion
+            .map_or_else(|| self.commit.clone(), |number| number.to_string())
     }
 }
 
@@ -49,7 +51,12 @@ pub fn difference_page(
     (before, after): (&Side, &Side),
     difference: &Difference,
 ) -> String {
-    let Difference { diff, impact, shift, safeguards } = difference;
+    let Difference {
+        diff,
+        impact,
+        shift,
+        safeguards,
+    } = difference;
     let nothing = diff.is_empty() && safeguards.is_empty();
     frame.around(html! {
         p.crumb { a href=(frame.address("/ui/history", &[])) { "History" } }
@@ -145,7 +152,11 @@ pub(super) fn safeguard_card(safeguards: &SafeguardDiff) -> Markup {
     if safeguards.is_empty() {
         return html! {};
     }
-    let class = if safeguards.lost.is_empty() { "card good" } else { "card bad" };
+    let class = if safeguards.lost.is_empty() {
+        "card good"
+    } else {
+        "card bad"
+    };
     html! {
         section class=(class) aria-labelledby="safeguards" {
             h2 #safeguards { "Safeguards" }
@@ -171,8 +182,11 @@ fn safeguard(class: &str, word: &str, change: &SafeguardChange) -> Markup {
 /// The documents that differ.
 pub(super) fn document_card(diff: &SetDiff) -> Markup {
     let (policies, attachments) = (&diff.policies, &diff.attachments);
-    let own: Vec<&PolicyChange> =
-        policies.changed.iter().filter(|change| change.because == Because::Own).collect();
+    let own: Vec<&PolicyChange> = policies
+        .changed
+        .iter()
+        .filter(|change| change.because == Because::Own)
+        .collect();
     let inherited = policies.changed.len() - own.len();
     let all = policies.removed.len()
         + policies.added.len()
@@ -219,7 +233,11 @@ fn policy_change(change: &PolicyChange) -> Markup {
 }
 
 fn attachment_words(entry: &AttachmentEntry) -> Markup {
-    let policy = entry.document.get("policy").and_then(Value::as_str).unwrap_or_default();
+    let policy = entry
+        .document
+        .get("policy")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let others = entry
         .document
         .iter()

@@ -1,4 +1,5 @@
-//! What every page has: head, navigation, the sets, the bar that says when something newer is in force.
+//! What every page has: head, navigation, the sets, the bar that says when something newer is in
+//! force.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -106,7 +107,8 @@ pub struct Frame {
     pub commit: Option<String>,
     /// The instant that what expires counts as of; empty where nothing does.
     pub now: String,
-    /// Whether something else is shown than what is in force: then the navigation and forms stay with it.
+    /// Whether something else is shown than what is in force: then the navigation and forms stay
+    /// with it.
     pub stays: bool,
     /// The same page of each set; empty where there is nothing to choose.
     pub sets: Vec<SetLink>,
@@ -202,14 +204,19 @@ impl Frame {
         self.address_of(path, self.shown(), query)
     }
 
-    /// The address of another page of the same set, which follows what is in force where this one does.
+    /// The address of another page of the same set, which follows what is in force where this one
+    /// does.
     fn address_of_section(&self, section: Section) -> String {
         let shown = if self.stays { self.shown() } else { ("", "") };
         self.address_of(section.path(), shown, &[])
     }
 
     fn address_of(&self, path: &str, (at, now): (&str, &str), query: &[(&str, &str)]) -> String {
-        let pairs = [("set", self.set.as_deref().unwrap_or_default()), ("at", at), ("now", now)];
+        let pairs = [
+            ("set", self.set.as_deref().unwrap_or_default()),
+            ("at", at),
+            ("now", now),
+        ];
         format!("{path}{}", query_of(&[&pairs, query].concat()))
     }
 
@@ -230,7 +237,9 @@ impl Frame {
     /// The sections that the navigation offers.
     fn sections(&self) -> impl Iterator<Item = Section> {
         let has_shadow = self.has_shadow;
-        Section::ALL.into_iter().filter(move |section| has_shadow || *section != Section::Shadow)
+        Section::ALL
+            .into_iter()
+            .filter(move |section| has_shadow || *section != Section::Shadow)
     }
 
     fn header(&self) -> Markup {
@@ -298,17 +307,27 @@ fn logo() -> Markup {
     )
 }
 
-/// A page for what cannot be shown: what is wrong, and a way on. `is_busy`: nothing is, but that others ask too.
+/// A page for what cannot be shown: what is wrong, and a way on. `is_busy`: nothing is, but that
+/// others ask too.
 pub fn error_page(frame: &Frame, status: u16, detail: &str, is_busy: bool) -> String {
     let (title, advice) = match status {
         400 => ("This cannot be asked", "Go back and change what you typed."),
-        404 => ("There is nothing here", "It may be gone, or was never there."),
+        404 => (
+            "There is nothing here",
+            "It may be gone, or was never there.",
+        ),
         403 => ("Not from here", "This request came from another site."),
         409 => ("This has changed", "Begin again from the first page."),
         413 | 422 => ("This is too much", "Ask for less at once."),
         429 => ("Too many attempts", "Wait a minute, then try again."),
-        503 if is_busy => ("Busy", "Others ask for much at once. Try again in a moment."),
-        503 => ("Not ready", "Try again in a moment; Now says what the daemon waits for."),
+        503 if is_busy => (
+            "Busy",
+            "Others ask for much at once. Try again in a moment.",
+        ),
+        503 => (
+            "Not ready",
+            "Try again in a moment; Now says what the daemon waits for.",
+        ),
         _ => ("Something went wrong", "The daemon's log says more."),
     };
     frame.around(html! {

@@ -52,11 +52,19 @@ pub fn arrange_rows<'m>(matrix: &'m Matrix, form: &MatrixForm) -> Vec<ShownRow<'
     for row in &matrix.rows {
         let guardrails = row.guardrails.as_slice();
         let names = row.names.get(by).into_iter().flatten().map(String::as_str);
-        let mut names = names.filter(|name| name.to_lowercase().contains(&filter)).peekable();
+        let mut names = names
+            .filter(|name| name.to_lowercase().contains(&filter))
+            .peekable();
         match form.merged {
             true if names.peek().is_none() => {}
-            true => rows.push(ShownRow { names: names.collect(), guardrails }),
-            false => rows.extend(names.map(|name| ShownRow { names: vec![name], guardrails })),
+            true => rows.push(ShownRow {
+                names: names.collect(),
+                guardrails,
+            }),
+            false => rows.extend(names.map(|name| ShownRow {
+                names: vec![name],
+                guardrails,
+            })),
         }
     }
     if !form.merged {
@@ -65,7 +73,8 @@ pub fn arrange_rows<'m>(matrix: &'m Matrix, form: &MatrixForm) -> Vec<ShownRow<'
     rows
 }
 
-/// The page; instead of a matrix, why there is none. `csv` is the address of the same as a table for a spreadsheet.
+/// The page; instead of a matrix, why there is none. `csv` is the address of the same as a table
+/// for a spreadsheet.
 pub fn matrix_page(
     frame: &Frame,
     catalog: &Catalog,
@@ -73,7 +82,9 @@ pub fn matrix_page(
     matrix: Result<&Matrix, &str>,
     address: &dyn Fn(&str, usize) -> String,
 ) -> String {
-    let rows = matrix.map(|matrix| arrange_rows(matrix, form)).unwrap_or_default();
+    let rows = matrix
+        .map(|matrix| arrange_rows(matrix, form))
+        .unwrap_or_default();
     frame.around(html! {
         div.head {
             h1 { "What each " (form.by.singular()) " gets" }
@@ -222,7 +233,12 @@ mod tests {
             guardrails: guardrails.iter().map(|it| (*it).to_owned()).collect(),
         };
         let rows = vec![row(&["b-eu", "a-us"], &["x"]), row(&["a-eu"], &[])];
-        Matrix { version: 1, by: vec!["team"], rows, patterns: BTreeMap::new() }
+        Matrix {
+            version: 1,
+            by: vec!["team"],
+            rows,
+            patterns: BTreeMap::new(),
+        }
     }
 
     fn form(filter: &str, merged: bool) -> MatrixForm {
@@ -241,7 +257,9 @@ mod tests {
         let names = |form: MatrixForm| {
             let matrix = matrix();
             let rows = arrange_rows(&matrix, &form);
-            rows.into_iter().map(|row| row.names.join("+")).collect::<Vec<_>>()
+            rows.into_iter()
+                .map(|row| row.names.join("+"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(form("", true)), ["b-eu+a-us", "a-eu"]);
         assert_eq!(names(form("", false)), ["a-eu", "a-us", "b-eu"]);

@@ -1,4 +1,5 @@
-//! Now: what is in force in each environment, since when, by whom and why; what stands in the way; who enforces it.
+//! Now: what is in force in each environment, since when, by whom and why; what stands in the way;
+//! who enforces it.
 
 use std::sync::Arc;
 
@@ -322,7 +323,10 @@ fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
     if behind == 0 && changes.is_empty() {
         return html! { p.aside { "It holds all that is published." } };
     }
-    let address = format!("/ui/change{}", query_of(&[("set", &standing.environment.name)]));
+    let address = format!(
+        "/ui/change{}",
+        query_of(&[("set", &standing.environment.name)])
+    );
     html! {
         div.aside {
             p {
@@ -416,7 +420,10 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
 }
 
 fn is_alive(state: ClientState) -> bool {
-    matches!(state, ClientState::Current | ClientState::Behind | ClientState::Away)
+    matches!(
+        state,
+        ClientState::Current | ClientState::Behind | ClientState::Away
+    )
 }
 
 /// Those with trouble first.

@@ -12,9 +12,14 @@ const MAX_SHOWN: usize = 300;
 const MAX_NAMES: usize = 12;
 
 /// What a value in a query keeps as it is.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
-/// A text from elsewhere, such as a name: what is hidden in it shows, and of a very long one the beginning.
+/// A text from elsewhere, such as a name: what is hidden in it shows, and of a very long one the
+/// beginning.
 pub fn text(given: &str) -> String {
     clip_text(&make_visible(given), MAX_SHOWN).into_owned()
 }
@@ -29,7 +34,11 @@ pub fn query_of(pairs: &[(&str, &str)]) -> String {
     let pairs = pairs.iter().filter(|(_, value)| !value.is_empty());
     let pairs = pairs.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, VALUE)));
     let query = pairs.collect::<Vec<_>>().join("&");
-    if query.is_empty() { query } else { format!("?{query}") }
+    if query.is_empty() {
+        query
+    } else {
+        format!("?{query}")
+    }
 }
 
 /// The beginning of a commit's hash, with the whole of it for those who point at it.
@@ -123,7 +132,10 @@ mod tests {
 
     #[test]
     fn quoted_words_are_code_and_a_lone_backtick_stays() {
-        assert_eq!(words("no `a<b` here").into_string(), "no <code>a&lt;b</code> here");
+        assert_eq!(
+            words("no `a<b` here").into_string(),
+            "no <code>a&lt;b</code> here"
+        );
         assert_eq!(words("a ` b").into_string(), "a ` b");
         assert_eq!(group_digits(1_234_567), "1,234,567");
         assert_eq!(group_digits(123), "123");

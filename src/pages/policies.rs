@@ -21,13 +21,19 @@ pub fn policies_page(
     page: usize,
     version: &dyn Fn(&str) -> Option<u64>,
 ) -> String {
-    let found: Vec<&Policy> =
-        set.policies.iter().map(|policy| &**policy).filter(|it| holds(set, it, search)).collect();
+    let found: Vec<&Policy> = set
+        .policies
+        .iter()
+        .map(|policy| &**policy)
+        .filter(|it| holds(set, it, search))
+        .collect();
     let pages = found.len().div_ceil(PAGE).max(1);
     let page = page.clamp(1, pages);
     let shown = found.iter().skip((page - 1) * PAGE).take(PAGE);
     let mut attached: HashMap<PolicyId, usize> = HashMap::new();
-    set.attachments.iter().for_each(|it| *attached.entry(it.policy).or_default() += 1);
+    set.attachments
+        .iter()
+        .for_each(|it| *attached.entry(it.policy).or_default() += 1);
 
     frame.around(html! {
         div.head {
@@ -67,13 +73,18 @@ pub fn policies_page(
 }
 
 fn own_id(set: &PolicySet, policy: &Policy) -> PolicyId {
-    set.by_name.get(&policy.name).copied().unwrap_or(PolicyId(u32::MAX))
+    set.by_name
+        .get(&policy.name)
+        .copied()
+        .unwrap_or(PolicyId(u32::MAX))
 }
 
 /// Whether any text that is shown of a policy holds what is searched for, whatever its case.
 fn holds(set: &PolicySet, policy: &Policy, search: &str) -> bool {
     let wanted = search.trim().to_lowercase();
-    let wanted = wanted.get(..MAX_SEARCH.min(wanted.len())).unwrap_or(&wanted);
+    let wanted = wanted
+        .get(..MAX_SEARCH.min(wanted.len()))
+        .unwrap_or(&wanted);
     let has = |text: &str| text.to_lowercase().contains(wanted);
     wanted.is_empty()
         || has(&policy.name)
@@ -115,7 +126,10 @@ fn pager(frame: &Frame, search: &str, page: usize, pages: usize) -> Markup {
         return html! {};
     }
     let address = |number: usize| {
-        frame.address("/ui/policies", &[("q", search), ("page", &number.to_string())])
+        frame.address(
+            "/ui/policies",
+            &[("q", search), ("page", &number.to_string())],
+        )
     };
     html! {
         nav.pager aria-label="Pages of the list" {

@@ -1,4 +1,5 @@
-//! One policy: its document, what it is built on, what it gives in which case, where it is attached, its versions.
+//! One policy: its document, what it is built on, what it gives in which case, where it is
+//! attached, its versions.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +78,11 @@ pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> Str
 
 /// Its ancestors and itself, each with what it adds and removes.
 fn chain(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
-    let members: Vec<&Policy> = policy.chain.iter().filter_map(|id| set.policy(*id)).collect();
+    let members: Vec<&Policy> = policy
+        .chain
+        .iter()
+        .filter_map(|id| set.policy(*id))
+        .collect();
     html! {
         ol.chain {
             @for member in members {
@@ -110,19 +115,28 @@ fn names<'s>(set: &'s PolicySet, ids: &[refguard_core::policy::GuardrailId]) -> 
 fn cases(set: &PolicySet, policy: &Policy) -> Markup {
     let given = |model: Option<&str>| {
         let holds = |member: &Policy| {
-            member.condition.as_ref().is_none_or(|it| set.condition_holds(it, model))
+            member
+                .condition
+                .as_ref()
+                .is_none_or(|it| set.condition_holds(it, model))
         };
         names(set, &set.effective_guardrails(policy, holds))
     };
-    let is_conditional =
-        policy.chain.iter().filter_map(|id| set.policy(*id)).any(|it| it.condition.is_some());
+    let is_conditional = policy
+        .chain
+        .iter()
+        .filter_map(|id| set.policy(*id))
+        .any(|it| it.condition.is_some());
     if !is_conditional {
         return html! { h3 { "Together, for every model" } (chips(&given(None))) };
     }
 
     let mut by_result: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
     let listed = set.catalog.values[Dimension::Model].iter().flatten();
-    for model in listed.filter(|model| !model.ends_with('*')).take(MAX_MODELS) {
+    for model in listed
+        .filter(|model| !model.ends_with('*'))
+        .take(MAX_MODELS)
+    {
         by_result.entry(given(Some(model))).or_default().push(model);
     }
     html! {
@@ -145,9 +159,15 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
 
 fn attachments(frame: &Frame, view: &PolicyView<'_>) -> Markup {
     let (set, policy) = (view.documents, view.policy);
-    let Some(id) = set.by_name.get(&policy.name).copied() else { return html! {} };
-    let own: Vec<&Attachment> =
-        set.attachments.iter().map(|it| &**it).filter(|it| it.policy == id).collect();
+    let Some(id) = set.by_name.get(&policy.name).copied() else {
+        return html! {};
+    };
+    let own: Vec<&Attachment> = set
+        .attachments
+        .iter()
+        .map(|it| &**it)
+        .filter(|it| it.policy == id)
+        .collect();
     html! {
         section.card aria-labelledby="who" {
             h2 #who { "Who gets it" }
@@ -209,7 +229,9 @@ fn attachment_row(frame: &Frame, view: &PolicyView<'_>, attachment: &Attachment)
 
 /// The names of the catalog that some patterns match.
 fn catalog_names(set: &PolicySet, dimension: Dimension, patterns: &[Pattern]) -> Markup {
-    let Some(listed) = &set.catalog.values[dimension] else { return html! {} };
+    let Some(listed) = &set.catalog.values[dimension] else {
+        return html! {};
+    };
     let matched: Vec<&str> = listed
         .iter()
         .map(|name| &**name)
@@ -224,7 +246,9 @@ fn catalog_names(set: &PolicySet, dimension: Dimension, patterns: &[Pattern]) ->
 }
 
 fn children(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
-    let Some(id) = set.by_name.get(&policy.name).copied() else { return html! {} };
+    let Some(id) = set.by_name.get(&policy.name).copied() else {
+        return html! {};
+    };
     let is_child = |id: PolicyId| move |it: &&&Policy| it.parent == Some(id);
     let all: Vec<&Policy> = set.policies.iter().map(|it| &**it).collect();
     let children: Vec<&&Policy> = all.iter().filter(is_child(id)).collect();

@@ -15,7 +15,8 @@ const MAX_SAMPLES: usize = 50;
 /// The address of the page that asks a sample's request again; `None` where its key is hidden.
 type AddressOf<'a> = &'a dyn Fn(&ShadowSample) -> Option<String>;
 
-/// The page. `trouble`: why the revision is not asked; `ask` is the address that asks for a sample's request.
+/// The page. `trouble`: why the revision is not asked; `ask` is the address that asks for a
+/// sample's request.
 pub fn shadow_page(
     frame: &Frame,
     report: &ShadowReport,
@@ -46,7 +47,11 @@ pub fn shadow_page(
 
 /// How many requests were asked, and what became of them.
 fn counts(report: &ShadowReport) -> Markup {
-    let class = if report.differs > 0 { "card warn" } else { "card good" };
+    let class = if report.differs > 0 {
+        "card warn"
+    } else {
+        "card good"
+    };
     let rows = [
         ("Get the same", report.same),
         ("Get something else", report.differs),
@@ -71,7 +76,11 @@ fn digits(number: u64) -> String {
 }
 
 fn requests(number: u64) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), "request", "requests")
+    count(
+        usize::try_from(number).unwrap_or(usize::MAX),
+        "request",
+        "requests",
+    )
 }
 
 /// `(12.3 %)`; nothing of nothing.
@@ -85,7 +94,10 @@ fn share(number: u64, of: u64) -> String {
 
 /// The guardrails that requests lose and gain, those of most requests first.
 fn guardrails(report: &ShadowReport) -> Markup {
-    let counted = [("loss", "Lost", &report.lost), ("gain", "Gained", &report.gained)];
+    let counted = [
+        ("loss", "Lost", &report.lost),
+        ("gain", "Gained", &report.gained),
+    ];
     if counted.iter().all(|(.., counts)| counts.is_empty()) {
         return html! {};
     }
@@ -115,8 +127,10 @@ fn guardrails(report: &ShadowReport) -> Markup {
 
 /// The regions of the impact: those that requests met, then, folded, those that none did.
 fn regions(report: &ShadowReport) -> Markup {
-    let (mut met, quiet): (Vec<&ShadowRegion>, Vec<&ShadowRegion>) =
-        report.regions.iter().partition(|region| region.requests > 0);
+    let (mut met, quiet): (Vec<&ShadowRegion>, Vec<&ShadowRegion>) = report
+        .regions
+        .iter()
+        .partition(|region| region.requests > 0);
     met.sort_by_key(|region| std::cmp::Reverse(region.requests));
     html! {
         section.card aria-labelledby="regions" {

@@ -16,7 +16,10 @@ pub enum SignInTrouble {
 
 /// The form; `next` is the page that is shown after it.
 pub fn sign_in_page(next: &str, trouble: Option<SignInTrouble>) -> String {
-    let frame = Frame { navigation: false, ..Frame::new("Sign in", Section::Other) };
+    let frame = Frame {
+        navigation: false,
+        ..Frame::new("Sign in", Section::Other)
+    };
     frame.around(html! {
         section.card.sign-in {
             h1 { "Sign in" }

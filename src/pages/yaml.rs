@@ -1,5 +1,5 @@
-//! YAML with its parts told apart by colour, line by line. It need not understand a document, only never lose a
-//! character of it.
+//! YAML with its parts told apart by colour, line by line. It need not understand a document, only
+//! never lose a character of it.
 
 use std::collections::HashSet;
 
@@ -106,7 +106,9 @@ fn split_value<'t>(pieces: &mut Vec<(Part, &'t str)>, text: &'t str) {
                 (word_part(word), length)
             }
         };
-        let Some((piece, after)) = rest.split_at_checked(length) else { break };
+        let Some((piece, after)) = rest.split_at_checked(length) else {
+            break;
+        };
         before = piece.chars().last().unwrap_or(before);
         push(pieces, part, piece);
         rest = after;
@@ -153,11 +155,19 @@ mod tests {
 
     #[test]
     fn parts_of_a_line_are_told_apart() {
-        let parts = |line| split_line(line).into_iter().filter(|(part, _)| *part != Part::Plain);
+        let parts = |line| {
+            split_line(line)
+                .into_iter()
+                .filter(|(part, _)| *part != Part::Plain)
+        };
         let parts = |line| parts(line).collect::<Vec<_>>();
         assert_eq!(
             parts("  priority: 10  # why"),
-            [(Part::Key, "priority"), (Part::Number, "10"), (Part::Comment, "# why")]
+            [
+                (Part::Key, "priority"),
+                (Part::Number, "10"),
+                (Part::Comment, "# why")
+            ]
         );
         assert_eq!(parts("- \"a: b\""), [(Part::Text, "\"a: b\"")]);
         assert_eq!(parts("x: ['it''s', y#z]").len(), 4);

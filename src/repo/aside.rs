@@ -1,5 +1,6 @@
-//! Files that refguard keeps for itself in the git directory, under `refguard/`: what they hold can be
-//! worked out again, so they may be deleted at any time, and nothing depends on their being written.
+//! Files that refguard keeps for itself in the git directory, under `refguard/`: what they hold can
+//! be worked out again, so they may be deleted at any time, and nothing depends on their being
+//! written.
 
 use std::fs;
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
@@ -20,8 +21,8 @@ const CHECKSUM: usize = 32;
 pub struct AsideName(String);
 
 impl AsideName {
-    /// What is kept of one kind for the set in a folder of commits. The name only keeps folders apart: what
-    /// is in the file says which one it is of.
+    /// What is kept of one kind for the set in a folder of commits. The name only keeps folders
+    /// apart: what is in the file says which one it is of.
     pub fn of_folder(kind: &str, prefix: &str) -> Self {
         let digest = HEXLOWER.encode(&Sha256::digest(prefix.as_bytes()));
         Self(format!("{kind}-{}", digest.get(..16).unwrap_or_default()))
@@ -39,7 +40,10 @@ struct Summing<W> {
 impl<W: Write> Write for Summing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() as u64 > self.room {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large to be kept"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "it is too large to be kept",
+            ));
         }
         let written = self.to.write(bytes)?;
         self.room = self.room.saturating_sub(written as u64);
@@ -53,18 +57,22 @@ impl<W: Write> Write for Summing<W> {
 }
 
 impl Repo {
-    /// What was written under this name; `None` where it is not there, is larger than `limit` bytes, or is
-    /// not as it was written.
+    /// What was written under this name; `None` where it is not there, is larger than `limit`
+    /// bytes, or is not as it was written.
     pub fn read_aside(&self, name: &AsideName, limit: u64) -> Option<Vec<u8>> {
         let file = open_plain(&self.aside(name)).ok()?;
-        let found = file.metadata().ok().filter(|found| found.is_file() && found.len() <= limit)?;
+        let found = file
+            .metadata()
+            .ok()
+            .filter(|found| found.is_file() && found.len() <= limit)?;
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
         file.take(limit).read_to_end(&mut bytes).ok()?;
 
         unseal(bytes)
     }
 
-    /// Writes a file of at most `limit` bytes, whole or not at all: beside the old one first, then in its place.
+    /// Writes a file of at most `limit` bytes, whole or not at all: beside the old one first, then
+    /// in its place.
     pub fn write_aside(
         &self,
         name: &AsideName,
@@ -110,7 +118,9 @@ fn seal(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)?;
     file.write_all(&[0; CHECKSUM])?;
     let mut out = BufWriter::new(Summing {
         to: &mut file,
@@ -124,7 +134,8 @@ fn seal(
     let checksum = summing.sum.finalize();
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&checksum)?;
-    file.persist(folder.join(name)).map_err(|error| error.error)?;
+    file.persist(folder.join(name))
+        .map_err(|error| error.error)?;
     Ok(())
 }
 
@@ -143,8 +154,10 @@ mod tests {
         let git = repo.open();
         let name = AsideName::of_folder("x", "");
         assert_eq!(git.read_aside(&name, LIMIT), None);
-        git.write_aside(&name, LIMIT, |out| out.write_all(b"one")).unwrap();
-        git.write_aside(&name, LIMIT, |out| out.write_all(b"two")).unwrap();
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"one"))
+            .unwrap();
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"two"))
+            .unwrap();
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"two".to_vec()));
         assert_eq!(git.read_aside(&name, 34), None, "larger than the limit");
 
@@ -160,7 +173,12 @@ mod tests {
             fs::write(&path, &sound[..length]).unwrap();
             assert_eq!(git.read_aside(&name, LIMIT), None, "{length}");
         }
-        assert_eq!(fs::read_dir(repo.path().join(".git/refguard")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(repo.path().join(".git/refguard"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -168,7 +186,8 @@ mod tests {
         let repo = TestRepo::new();
         let git = repo.open();
         let name = AsideName::of_folder("x", "a/b");
-        git.write_aside(&name, LIMIT, |out| out.write_all(b"one")).unwrap();
+        git.write_aside(&name, LIMIT, |out| out.write_all(b"one"))
+            .unwrap();
         let failed = git.write_aside(&name, LIMIT, |out| {
             out.write_all(b"tw")?;
             Err(std::io::Error::other("the disk is full"))
@@ -177,7 +196,10 @@ mod tests {
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"one".to_vec()));
         assert_ne!(name, AsideName::of_folder("x", "a"));
         let failed = git.write_aside(&name, LIMIT, |out| out.write_all(&[0; 969]));
-        assert!(failed.is_err(), "what would not be read back is not written");
+        assert!(
+            failed.is_err(),
+            "what would not be read back is not written"
+        );
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"one".to_vec()));
     }
 }

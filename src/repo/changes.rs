@@ -1,7 +1,8 @@
 //! What differs between two trees: only folders whose id changed are looked into.
 //!
-//! A walk through history asks for thousands of these, of folders with thousands of files of which one
-//! has changed. So folders are compared as the bytes that git keeps, and only what differs becomes paths.
+//! A walk through history asks for thousands of these, of folders with thousands of files of which
+//! one has changed. So folders are compared as the bytes that git keeps, and only what differs
+//! becomes paths.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -42,8 +43,8 @@ pub struct Side {
 type Pair = (String, Option<TreeId>, Option<TreeId>);
 
 impl Repo {
-    /// The wanted paths below `prefix` whose content or kind differs, sorted by path. A tree that is
-    /// not there counts as empty; permissions do not count.
+    /// The wanted paths below `prefix` whose content or kind differs, sorted by path. A tree that
+    /// is not there counts as empty; permissions do not count.
     pub fn diff_trees(
         &self,
         old: Option<TreeId>,
@@ -56,7 +57,11 @@ impl Repo {
 
     /// For many diffs one after the other, of which each begins where the last ended.
     pub fn tree_diffs(&self) -> Result<TreeDiffs<'_>, RepoError> {
-        Ok(TreeDiffs { repo: self, odb: self.odb()?, kept: FxHashMap::default() })
+        Ok(TreeDiffs {
+            repo: self,
+            odb: self.odb()?,
+            kept: FxHashMap::default(),
+        })
     }
 }
 
@@ -102,12 +107,21 @@ impl TreeDiffs<'_> {
     }
 
     fn folder(&self, id: Option<TreeId>) -> Result<Rc<[u8]>, RepoError> {
-        let Some(id) = id else { return Ok(Rc::default()) };
+        let Some(id) = id else {
+            return Ok(Rc::default());
+        };
         if let Some(kept) = self.kept.get(&id) {
             return Ok(kept.clone());
         }
-        let object = self.odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
-        if object.kind() == ObjectType::Tree { Ok(object.data().into()) } else { Err(malformed()) }
+        let object = self
+            .odb
+            .read(id.oid())
+            .map_err(RepoError::object(id.oid()))?;
+        if object.kind() == ObjectType::Tree {
+            Ok(object.data().into())
+        } else {
+            Err(malformed())
+        }
     }
 }
 
@@ -118,23 +132,38 @@ fn compare(
     new: Option<RawEntry<'_>>,
     wanted: Wanted<'_>,
 ) -> (Option<Pair>, Option<Change>) {
-    let (old, new) = (old.map(|entry| item(at, entry)), new.map(|entry| item(at, entry)));
+    let (old, new) = (
+        old.map(|entry| item(at, entry)),
+        new.map(|entry| item(at, entry)),
+    );
     let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
         return (None, None);
     };
     let folder = |item: &Option<Item>| item.as_ref().and_then(|item| item.folder);
     let side = |item: &Option<Item>| {
-        item.as_ref().and_then(|it| it.side).filter(|side| wanted(&path, side.kind))
+        item.as_ref()
+            .and_then(|it| it.side)
+            .filter(|side| wanted(&path, side.kind))
     };
     let (old_folder, new_folder) = (folder(&old), folder(&new));
     let enter = old_folder != new_folder && !is_dot(last_name(&path));
     let (old, new) = (side(&old), side(&new));
-    let change = (old != new).then(|| Change { path: path.as_str().into(), old, new });
-    (enter.then(|| (format!("{path}/"), old_folder, new_folder)), change)
+    let change = (old != new).then(|| Change {
+        path: path.as_str().into(),
+        old,
+        new,
+    });
+    (
+        enter.then(|| (format!("{path}/"), old_folder, new_folder)),
+        change,
+    )
 }
 
 fn malformed() -> RepoError {
-    RepoError::Objects { what: "read a tree".to_owned(), message: "it is malformed".to_owned() }
+    RepoError::Objects {
+        what: "read a tree".to_owned(),
+        message: "it is malformed".to_owned(),
+    }
 }
 
 /// An entry of a folder as git writes it: `MODE NAME`, a zero byte, the id.
@@ -152,11 +181,17 @@ impl<'a> RawEntry<'a> {
             return Ok(None);
         }
         let parse = || {
-            let (head, id) = bytes.get(..length_of_first(bytes)?)?.split_last_chunk::<20>()?;
+            let (head, id) = bytes
+                .get(..length_of_first(bytes)?)?
+                .split_last_chunk::<20>()?;
             let space = head.iter().position(|byte| *byte == b' ')?;
             let mode = std::str::from_utf8(head.get(..space)?).ok()?;
             let name = head.get(space + 1..)?.strip_suffix(&[0])?;
-            Some(Self { mode: i32::from_str_radix(mode, 8).ok()?, name, id })
+            Some(Self {
+                mode: i32::from_str_radix(mode, 8).ok()?,
+                name,
+                id,
+            })
         };
         parse().map(Some).ok_or_else(malformed)
     }
@@ -168,7 +203,12 @@ impl<'a> RawEntry<'a> {
     /// Git sorts a folder as if its name ended in a slash.
     fn order(&self, other: &Self) -> Ordering {
         let key = |entry: &Self| {
-            entry.name.iter().copied().chain(entry.is_folder().then_some(b'/')).collect::<Vec<_>>()
+            entry
+                .name
+                .iter()
+                .copied()
+                .chain(entry.is_folder().then_some(b'/'))
+                .collect::<Vec<_>>()
         };
         key(self).cmp(&key(other))
     }
@@ -185,7 +225,10 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
     let mut found = Vec::new();
     while old != new {
         let alike = common_entries(old, new);
-        (old, new) = (old.get(alike..).unwrap_or_default(), new.get(alike..).unwrap_or_default());
+        (old, new) = (
+            old.get(alike..).unwrap_or_default(),
+            new.get(alike..).unwrap_or_default(),
+        );
         let (left, right) = (RawEntry::first(old)?, RawEntry::first(new)?);
         let order = match (&left, &right) {
             (None, None) => break,
@@ -194,9 +237,14 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
             (Some(left), Some(right)) => left.order(right),
         };
         let rest = |bytes: &'a [u8]| {
-            bytes.get(length_of_first(bytes).unwrap_or(bytes.len())..).unwrap_or_default()
+            bytes
+                .get(length_of_first(bytes).unwrap_or(bytes.len())..)
+                .unwrap_or_default()
         };
-        let (left, right) = (left.filter(|_| order.is_le()), right.filter(|_| order.is_ge()));
+        let (left, right) = (
+            left.filter(|_| order.is_le()),
+            right.filter(|_| order.is_ge()),
+        );
         old = if left.is_some() { rest(old) } else { old };
         new = if right.is_some() { rest(new) } else { new };
         found.push((left, right));
@@ -204,10 +252,13 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
     Ok(found)
 }
 
-/// Refuses a folder in which an entry that differs has the name of another one. Those that do not differ were
-/// looked at when they came.
+/// Refuses a folder in which an entry that differs has the name of another one. Those that do not
+/// differ were looked at when they came.
 fn refuse_two_entries(at: &str, folder: &[u8], entries: &[Entries<'_>]) -> Result<(), RepoError> {
-    let new: Vec<&[u8]> = entries.iter().filter_map(|(_, new)| Some(new.as_ref()?.name)).collect();
+    let new: Vec<&[u8]> = entries
+        .iter()
+        .filter_map(|(_, new)| Some(new.as_ref()?.name))
+        .collect();
     let is_suspect = |name: &&[u8]| {
         let written = [&b" "[..], name, &b"\0"[..]].concat();
         memmem::find_iter(folder, &written).nth(1).is_some()
@@ -223,7 +274,9 @@ fn refuse_two_entries(at: &str, folder: &[u8], entries: &[Entries<'_>]) -> Resul
         if !names.insert(entry.name) {
             return Err(two_entries(at, entry.name));
         }
-        rest = rest.get(length_of_first(rest).unwrap_or(rest.len())..).unwrap_or_default();
+        rest = rest
+            .get(length_of_first(rest).unwrap_or(rest.len())..)
+            .unwrap_or_default();
     }
     Ok(())
 }
@@ -244,10 +297,18 @@ fn common_entries(old: &[u8], new: &[u8]) -> usize {
 fn common_prefix(old: &[u8], new: &[u8]) -> usize {
     // Whole blocks first: slices are compared much faster than bytes one by one.
     const BLOCK: usize = 256;
-    let blocks =
-        old.chunks_exact(BLOCK).zip(new.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count()
-            * BLOCK;
-    let rest = old.iter().zip(new).skip(blocks).take_while(|(a, b)| a == b).count();
+    let blocks = old
+        .chunks_exact(BLOCK)
+        .zip(new.chunks_exact(BLOCK))
+        .take_while(|(a, b)| a == b)
+        .count()
+        * BLOCK;
+    let rest = old
+        .iter()
+        .zip(new)
+        .skip(blocks)
+        .take_while(|(a, b)| a == b)
+        .count();
     blocks + rest
 }
 
@@ -260,9 +321,18 @@ struct Item {
 
 fn item(at: &str, entry: RawEntry<'_>) -> Item {
     let id = git2::Oid::from_bytes(entry.id).unwrap_or(git2::Oid::ZERO_SHA1);
-    let item = TreeItem { mode: entry.mode, id };
+    let item = TreeItem {
+        mode: entry.mode,
+        id,
+    };
     let (path, kind) = named(at, entry.name, item.kind());
-    let side =
-        kind.map(|kind| Side { kind, blob: item.blob().filter(|_| kind == EntryKind::File) });
-    Item { path, folder: side.is_none().then(|| id.into()), side }
+    let side = kind.map(|kind| Side {
+        kind,
+        blob: item.blob().filter(|_| kind == EntryKind::File),
+    });
+    Item {
+        path,
+        folder: side.is_none().then(|| id.into()),
+        side,
+    }
 }

@@ -72,7 +72,12 @@ impl Time {
     pub(super) fn raw(self) -> String {
         let sign = if self.offset_minutes < 0 { '-' } else { '+' };
         let minutes = self.offset_minutes.unsigned_abs();
-        format!("@{} {sign}{:02}{:02}", self.seconds, minutes / 60, minutes % 60)
+        format!(
+            "@{} {sign}{:02}{:02}",
+            self.seconds,
+            minutes / 60,
+            minutes % 60
+        )
     }
 }
 
@@ -87,13 +92,17 @@ impl std::fmt::Display for Time {
 }
 
 impl Repo {
-    /// Reads a commit, however odd its author and committer lines are: old history cannot be mended.
+    /// Reads a commit, however odd its author and committer lines are: old history cannot be
+    /// mended.
     pub fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
         let odb = self.odb()?;
         let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
         if object.kind() != git2::ObjectType::Commit {
             let kind = object.kind().to_string();
-            return Err(RepoError::NotACommit { name: id.to_string(), kind });
+            return Err(RepoError::NotACommit {
+                name: id.to_string(),
+                kind,
+            });
         }
         let mut commit = commit_text::parse_commit(id, object.data())
             .ok_or(RepoError::MalformedCommit { commit: id })?;
@@ -104,23 +113,31 @@ impl Repo {
         Ok(commit)
     }
 
-    /// A commit and the first parents before it, the newest first. Where a shallow clone was cut the
-    /// last item is [`RepoError::Shallow`].
+    /// A commit and the first parents before it, the newest first. Where a shallow clone was cut
+    /// the last item is [`RepoError::Shallow`].
     pub fn first_parents(&self, from: CommitId) -> FirstParents<'_> {
-        FirstParents { repo: self, next: Some(Ok(from)) }
+        FirstParents {
+            repo: self,
+            next: Some(Ok(from)),
+        }
     }
 
-    /// What a walk needs of a commit. Where a shallow clone was cut the parent is not known: an error.
+    /// What a walk needs of a commit. Where a shallow clone was cut the parent is not known: an
+    /// error.
     pub fn link(&self, id: CommitId) -> Result<Link, RepoError> {
         let found = self.commit(id)?;
         let parent = match found.parents.first() {
             Some(parent) => Some(*parent),
             None => self.ends_at(id)?,
         };
-        Ok(Link { tree: found.tree, parent })
+        Ok(Link {
+            tree: found.tree,
+            parent,
+        })
     }
 
-    /// The commit whose hash begins so; `None` where there is none, or another object's hash begins so too.
+    /// The commit whose hash begins so; `None` where there is none, or another object's hash begins
+    /// so too.
     pub fn commit_by_prefix(&self, start: &str) -> Option<CommitId> {
         let commit = self.git.find_commit_by_prefix(start).ok()?;
         Some(commit.id().into())
@@ -138,8 +155,8 @@ impl Repo {
         self.is_ancestor_in_shallow(old, new)
     }
 
-    /// How many commits `a` has that `b` lacks, and the other way round; `None` in a shallow clone, which
-    /// cannot tell.
+    /// How many commits `a` has that `b` lacks, and the other way round; `None` in a shallow clone,
+    /// which cannot tell.
     pub fn ahead_behind(
         &self,
         a: CommitId,
@@ -192,7 +209,10 @@ impl Repo {
             "" if ending.stderr.is_empty() => Ok(None),
             found if ending.success => {
                 let message = || format!("its answer `{found}` is no object id");
-                found.parse().map(Some).map_err(|_| failure("merge-base", &message()))
+                found
+                    .parse()
+                    .map(Some)
+                    .map_err(|_| failure("merge-base", &message()))
             }
             _ => Err(failure("merge-base", &ending.stderr)),
         }
@@ -200,11 +220,17 @@ impl Repo {
 
     fn ask_ahead_behind(&self, a: CommitId, b: CommitId) -> Result<(usize, usize), RepoError> {
         let range = format!("{a}...{b}");
-        let text = self.command(["rev-list", "--left-right", "--count", &range]).run()?.text();
+        let text = self
+            .command(["rev-list", "--left-right", "--count", &range])
+            .run()?
+            .text();
         let mut counts = text.split_ascii_whitespace().map(str::parse);
         match (counts.next(), counts.next()) {
             (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
-            _ => Err(failure("rev-list", &format!("its answer `{text}` is no pair of numbers"))),
+            _ => Err(failure(
+                "rev-list",
+                &format!("its answer `{text}` is no pair of numbers"),
+            )),
         }
     }
 
@@ -216,12 +242,15 @@ impl Repo {
         Ok(None)
     }
 
-    /// Whether a commit that is shown without parents has some by its own words: a clone can be cut right
-    /// behind the first commit, and then it is whole.
+    /// Whether a commit that is shown without parents has some by its own words: a clone can be cut
+    /// right behind the first commit, and then it is whole.
     fn has_parents_elsewhere(&self, id: CommitId) -> Result<bool, RepoError> {
         let odb = self.odb()?;
         let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
-        let header = object.data().split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+        let header = object
+            .data()
+            .split(|byte| *byte == b'\n')
+            .take_while(|line| !line.is_empty());
         Ok(header.into_iter().any(|line| line.starts_with(b"parent ")))
     }
 
@@ -237,8 +266,12 @@ impl Repo {
             if self.shallow().contains(&id) {
                 boundary = Some(id);
             }
-            pending
-                .extend(self.commit(id)?.parents.into_iter().filter(|parent| seen.insert(*parent)));
+            pending.extend(
+                self.commit(id)?
+                    .parents
+                    .into_iter()
+                    .filter(|parent| seen.insert(*parent)),
+            );
         }
         boundary.map_or(Ok(false), |at| Err(RepoError::Shallow { at }))
     }

@@ -1,7 +1,7 @@
 //! The text of a commit object, read leniently.
 //!
-//! libgit2 refuses a commit whose author line is malformed, git only shows less of it. History cannot be
-//! mended, so one such line must not make everything after it unreadable.
+//! libgit2 refuses a commit whose author line is malformed, git only shows less of it. History
+//! cannot be mended, so one such line must not make everything after it unreadable.
 
 use super::{Commit, CommitId, Person, Time, TreeId};
 
@@ -11,7 +11,9 @@ pub(super) fn parse_commit(id: CommitId, data: &[u8]) -> Option<Commit> {
     let mut tree: Option<TreeId> = None;
     let (mut parents, mut author, mut committer) = (Vec::new(), None, None);
     for line in header.split(|byte| *byte == b'\n') {
-        let Some((key, value)) = split_once(line, b' ') else { continue };
+        let Some((key, value)) = split_once(line, b' ') else {
+            continue;
+        };
         let text = String::from_utf8_lossy(value);
         match key {
             b"tree" if tree.is_none() => tree = Some(text.parse().ok()?),
@@ -25,12 +27,22 @@ pub(super) fn parse_commit(id: CommitId, data: &[u8]) -> Option<Commit> {
     let author = author.or_else(|| committer.clone()).unwrap_or_else(nobody);
     let committer = committer.unwrap_or_else(|| author.clone());
     let message = String::from_utf8_lossy(message).into_owned();
-    Some(Commit { id, tree: tree?, parents, author, committer, message })
+    Some(Commit {
+        id,
+        tree: tree?,
+        parents,
+        author,
+        committer,
+        message,
+    })
 }
 
 /// The header lines and what follows the empty line after them.
 fn split_header(data: &[u8]) -> (&[u8], &[u8]) {
-    let end = data.windows(2).position(|pair| pair == b"\n\n").unwrap_or(data.len());
+    let end = data
+        .windows(2)
+        .position(|pair| pair == b"\n\n")
+        .unwrap_or(data.len());
     let header = data.get(..end).unwrap_or(data);
     (header, data.get(end + 2..).unwrap_or_default())
 }
@@ -53,15 +65,24 @@ fn parse_person(text: &str) -> Person {
     Person {
         name: name.trim().to_owned(),
         email: email.trim().to_owned(),
-        time: Time { seconds, offset_minutes },
+        time: Time {
+            seconds,
+            offset_minutes,
+        },
     }
 }
 
 /// Without an address: the last two words are the time if they look like one.
 fn split_time(text: &str) -> (&str, &str) {
-    let start = text.trim_end().rmatch_indices(' ').nth(1).map_or(0, |(at, _)| at);
+    let start = text
+        .trim_end()
+        .rmatch_indices(' ')
+        .nth(1)
+        .map_or(0, |(at, _)| at);
     let (who, time) = text.split_at_checked(start).unwrap_or((text, ""));
-    let is_time = time.split_ascii_whitespace().all(|word| word.parse::<i64>().is_ok());
+    let is_time = time
+        .split_ascii_whitespace()
+        .all(|word| word.parse::<i64>().is_ok());
     if is_time { (who, time) } else { (text, "") }
 }
 
@@ -79,14 +100,23 @@ fn parse_seconds(word: &str) -> i64 {
 
 /// `+0130` is 90 minutes; a zone that no clock has is UTC.
 fn parse_zone(word: &str) -> i32 {
-    let Ok(zone) = word.parse::<i32>() else { return 0 };
+    let Ok(zone) = word.parse::<i32>() else {
+        return 0;
+    };
     let minutes = zone / 100 * 60 + zone % 100;
     if minutes.abs() < 24 * 60 { minutes } else { 0 }
 }
 
 fn nobody() -> Person {
-    let time = Time { seconds: 0, offset_minutes: 0 };
-    Person { name: "unknown".to_owned(), email: String::new(), time }
+    let time = Time {
+        seconds: 0,
+        offset_minutes: 0,
+    };
+    Person {
+        name: "unknown".to_owned(),
+        email: String::new(),
+        time,
+    }
 }
 
 #[cfg(test)]
@@ -129,8 +159,14 @@ mod tests {
     #[test]
     fn a_missing_author_or_committer_is_the_other_one() {
         let only = read(&format!("tree {TREE}\ncommitter C <c@d> 9 +0000")).unwrap();
-        assert_eq!((only.author.name.as_str(), only.committer.time.seconds), ("C", 9));
-        assert_eq!(read(&format!("tree {TREE}")).unwrap().author.name, "unknown");
+        assert_eq!(
+            (only.author.name.as_str(), only.committer.time.seconds),
+            ("C", 9)
+        );
+        assert_eq!(
+            read(&format!("tree {TREE}")).unwrap().author.name,
+            "unknown"
+        );
         assert_eq!(read("parent x"), None);
         assert_eq!(only.message, "subject\n");
     }
@@ -138,7 +174,14 @@ mod tests {
     #[test]
     fn an_absurd_time_is_shown_and_panics_nobody() {
         for (seconds, offset_minutes) in [(i64::MAX, 0), (i64::MIN, 1439), (0, i32::MIN)] {
-            assert!(!Time { seconds, offset_minutes }.to_string().is_empty());
+            assert!(
+                !Time {
+                    seconds,
+                    offset_minutes
+                }
+                .to_string()
+                .is_empty()
+            );
         }
     }
 

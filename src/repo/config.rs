@@ -1,4 +1,5 @@
-//! Git's configuration, as git itself reads it: from all files, variables and `-c` options that are in force.
+//! Git's configuration, as git itself reads it: from all files, variables and `-c` options that are
+//! in force.
 
 use super::git::QUICK;
 use super::{Repo, RepoError};
@@ -13,19 +14,24 @@ impl GitConfig {
     /// From the output of `git config --list -z`: `KEY\nVALUE\0`, or `KEY\0` for a bare key.
     pub fn parse(listed: &[u8]) -> Self {
         let text = String::from_utf8_lossy(listed);
-        let entries = text.split('\0').filter(|entry| !entry.is_empty()).map(|entry| {
-            match entry.split_once('\n') {
+        let entries = text
+            .split('\0')
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| match entry.split_once('\n') {
                 Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                 None => (entry.to_owned(), None),
-            }
-        });
-        Self { entries: entries.collect() }
+            });
+        Self {
+            entries: entries.collect(),
+        }
     }
 
     /// The value of a key, which is given as git lists it: section and name in lower case.
     pub fn get(&self, key: &str) -> Option<&str> {
         let mut found = self.entries.iter().rev();
-        found.find(|(known, _)| known == key).and_then(|(_, value)| value.as_deref())
+        found
+            .find(|(known, _)| known == key)
+            .and_then(|(_, value)| value.as_deref())
     }
 
     /// Every value of a key, the oldest first.
@@ -50,7 +56,9 @@ impl GitConfig {
     pub fn names_in(&self, section: &str, variable: &str) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for (key, _) in &self.entries {
-            let inner = key.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+            let inner = key
+                .strip_prefix(section)
+                .and_then(|rest| rest.strip_prefix('.'));
             let name = inner.and_then(|rest| rest.strip_suffix(variable)?.strip_suffix('.'));
             names.extend(name.filter(|name| !names.contains(name)));
         }
@@ -64,13 +72,18 @@ impl Repo {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let answer = self.command(["config", "--list", "-z"]).limit(QUICK).run()?;
+        let answer = self
+            .command(["config", "--list", "-z"])
+            .limit(QUICK)
+            .run()?;
         Ok(self.config.get_or_init(|| GitConfig::parse(&answer.stdout)))
     }
 
     /// Writes a setting into the repository's own configuration.
     pub fn set_config(&self, key: &str, value: &str) -> Result<(), RepoError> {
-        self.command(["config", "--local", key, value]).run().map(drop)
+        self.command(["config", "--local", key, value])
+            .run()
+            .map(drop)
     }
 }
 
@@ -83,7 +96,10 @@ mod tests {
         let listed = b"user.name\nAda\0core.bare\0user.name\nBob\0remote.a.b.url\nx\ny\0remote.a.b.fetch\nz\0";
         let config = GitConfig::parse(listed);
         assert_eq!(config.get("user.name"), Some("Bob"));
-        assert_eq!(config.get_all("user.name").collect::<Vec<_>>(), ["Ada", "Bob"]);
+        assert_eq!(
+            config.get_all("user.name").collect::<Vec<_>>(),
+            ["Ada", "Bob"]
+        );
         assert!(config.is_on("core.bare") && !config.is_on("core.other"));
         assert_eq!(config.names_in("remote", "url"), ["a.b"]);
         assert_eq!(config.get("remote.a.b.url"), Some("x\ny"));

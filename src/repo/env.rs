@@ -1,4 +1,5 @@
-//! The environment as it was when the program began: the only place where git's variables are looked up.
+//! The environment as it was when the program began: the only place where git's variables are
+//! looked up.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -40,7 +41,10 @@ impl GitEnv {
 
     /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        self.vars
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// A path, relative to the folder that the user named, as git itself takes it.
@@ -57,21 +61,27 @@ impl GitEnv {
             .collect()
     }
 
-    /// The same with every path absolute, taken from a folder: git tells its hooks paths from where it runs
-    /// them, whatever folder they look at then.
+    /// The same with every path absolute, taken from a folder: git tells its hooks paths from where
+    /// it runs them, whatever folder they look at then.
     #[must_use]
     pub fn anchored(&self, dir: &Path) -> Self {
         let mut anchored = self.clone();
-        for name in
-            ["GIT_DIR", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_WORK_TREE"]
-        {
+        for name in [
+            "GIT_DIR",
+            "GIT_COMMON_DIR",
+            "GIT_INDEX_FILE",
+            "GIT_OBJECT_DIRECTORY",
+            "GIT_WORK_TREE",
+        ] {
             if let Some(path) = self.path(name, dir) {
                 anchored.vars.insert(name.into(), path.into());
             }
         }
         let alternates = self.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir);
         if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
-            anchored.vars.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), joined);
+            anchored
+                .vars
+                .insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), joined);
         }
         anchored
     }
@@ -82,7 +92,8 @@ impl GitEnv {
             .vars
             .iter()
             .filter(|(known, _)| !names.iter().any(|name| known.as_os_str() == *name));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+        kept.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// What a child inherits: everything but where the repository is.
@@ -95,6 +106,11 @@ impl GitEnv {
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for GitEnv {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(vars: I) -> Self {
-        Self { vars: vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self {
+            vars: vars
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What can go wrong with git and files, said for people; what to do stands apart in [`RepoError::help`].
+//! What can go wrong with git and files, said for people; what to do stands apart in
+//! [`RepoError::help`].
 
 use std::io;
 use std::path::PathBuf;
@@ -142,7 +143,8 @@ pub enum RepoError {
         /// The limit.
         limit: usize,
     },
-    /// A tree with two entries of one name: which of them counts, each reader of git decides for itself.
+    /// A tree with two entries of one name: which of them counts, each reader of git decides for
+    /// itself.
     #[error("the tree holds `{path}` twice")]
     TwoEntries {
         /// The path, relative to the root.
@@ -277,14 +279,21 @@ impl RepoError {
     /// Turns libgit2's words into ours; `what` completes "cannot …".
     pub(super) fn objects(what: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
         let what = what.into();
-        move |error| Self::Objects { what, message: error.message().to_owned() }
+        move |error| Self::Objects {
+            what,
+            message: error.message().to_owned(),
+        }
     }
 
-    /// As [`Self::objects`], where a missing object is what to expect of a damaged or partial clone.
+    /// As [`Self::objects`], where a missing object is what to expect of a damaged or partial
+    /// clone.
     pub(super) fn object(id: git2::Oid) -> impl FnOnce(git2::Error) -> Self {
         move |error| match error.code() {
             git2::ErrorCode::NotFound => Self::MissingObject { id: id.to_string() },
-            _ => Self::DamagedObject { id: id.to_string(), message: error.message().to_owned() },
+            _ => Self::DamagedObject {
+                id: id.to_string(),
+                message: error.message().to_owned(),
+            },
         }
     }
 }

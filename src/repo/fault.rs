@@ -28,7 +28,9 @@ impl GitEnv {
     pub(super) fn pass(&self, point: &'static str) -> Result<(), RepoError> {
         self.passed(point);
         if self.names(FAIL, point) {
-            return Err(RepoError::io("write", point)(io::ErrorKind::StorageFull.into()));
+            return Err(RepoError::io("write", point)(
+                io::ErrorKind::StorageFull.into(),
+            ));
         }
         Ok(())
     }

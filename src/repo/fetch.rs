@@ -33,8 +33,8 @@ pub struct Fetched {
 }
 
 impl Repo {
-    /// Fetches these branches of a remote into its tracking refs, and all ledgers, whatever they held before. What the
-    /// remote does not have keeps the rest from nothing.
+    /// Fetches these branches of a remote into its tracking refs, and all ledgers, whatever they
+    /// held before. What the remote does not have keeps the rest from nothing.
     pub fn fetch_branches(
         &self,
         remote: &str,
@@ -44,26 +44,42 @@ impl Repo {
         let before = self.copied_ledgers(remote)?;
         let missing = self.fetch_there(remote, branches, cancel)?;
         let after = self.copied_ledgers(remote)?;
-        let lost = before.into_iter().filter(|name| !after.contains(name)).collect();
-        Ok(Fetched { missing, lost_ledgers: lost })
+        let lost = before
+            .into_iter()
+            .filter(|name| !after.contains(name))
+            .collect();
+        Ok(Fetched {
+            missing,
+            lost_ledgers: lost,
+        })
     }
 
     /// The environments whose ledgers were copied from a remote.
     pub fn copied_ledgers(&self, remote: &str) -> Result<Vec<String>, RepoError> {
         let folder = format!("refs/refguard/remotes/{remote}/ledger/");
         let copies = self.refs_below(&folder)?;
-        let names = copies.iter().filter_map(|(name, _)| name.as_str().strip_prefix(&folder));
+        let names = copies
+            .iter()
+            .filter_map(|(name, _)| name.as_str().strip_prefix(&folder));
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// The newest promotion of an environment by the copies of a remote's refs, as far as they can be read.
+    /// The newest promotion of an environment by the copies of a remote's refs, as far as they can
+    /// be read.
     pub(super) fn newest_copied(&self, remote: &str, environment: &str) -> Option<Promotion> {
-        let branch =
-            RefName::branch(environment).and_then(|branch| branch.tracking(remote)).ok()?;
+        let branch = RefName::branch(environment)
+            .and_then(|branch| branch.tracking(remote))
+            .ok()?;
         let tip = self.read_ref(&branch).ok()?;
-        let recorded = self.read_ref(&RefName::remote_ledger(remote, environment).ok()?).ok()?;
+        let recorded = self
+            .read_ref(&RefName::remote_ledger(remote, environment).ok()?)
+            .ok()?;
         match tip {
-            Some(tip) => self.newest_promotions(environment, tip, recorded).ok()?.last().cloned(),
+            Some(tip) => self
+                .newest_promotions(environment, tip, recorded)
+                .ok()?
+                .last()
+                .cloned(),
             None => self.promotion_at(environment, recorded?).ok()?,
         }
     }
@@ -90,8 +106,10 @@ impl Repo {
         }
 
         let listed = self.list_branches(remote, branches, cancel)?;
-        let (there, missing): (Vec<RefName>, Vec<RefName>) =
-            branches.iter().cloned().partition(|branch| listed.contains(branch));
+        let (there, missing): (Vec<RefName>, Vec<RefName>) = branches
+            .iter()
+            .cloned()
+            .partition(|branch| listed.contains(branch));
         if !there.is_empty() {
             self.fetch_all(remote, &there, cancel)?;
         }
@@ -109,7 +127,8 @@ impl Repo {
             "fetch",
             "--quiet",
             "--no-tags",
-            // A copy of a ledger that the remote no longer has must not be taken for one. Only what a refspec brings.
+            // A copy of a ledger that the remote no longer has must not be taken for one. Only what
+            // a refspec brings.
             "--prune",
             "--no-write-fetch-head",
             "--no-recurse-submodules",
@@ -117,8 +136,13 @@ impl Repo {
             "--",
             remote,
         ];
-        let words = options.into_iter().chain(refspecs.iter().map(String::as_str));
-        self.command(words).over_network().cancelled_by(cancel).run()?;
+        let words = options
+            .into_iter()
+            .chain(refspecs.iter().map(String::as_str));
+        self.command(words)
+            .over_network()
+            .cancelled_by(cancel)
+            .run()?;
         self.remember_fetch(remote);
         Ok(())
     }
@@ -130,8 +154,9 @@ impl Repo {
         cancel: &Cancel,
     ) -> Result<(), RepoError> {
         let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
-        // A hold is told by the ledger where something else has moved the branch. What matches nothing is no error. Git
-        // writes refs one after the other, in this order: who sees the new branch must find its ledger there.
+        // A hold is told by the ledger where something else has moved the branch. What matches
+        // nothing is no error. Git writes refs one after the other, in this order: who sees the new
+        // branch must find its ledger there.
         let ledgers = format!("+refs/refguard/ledger/*:refs/refguard/remotes/{remote}/ledger/*");
         let mut refspecs = vec![ledgers];
         for branch in branches {
@@ -148,9 +173,19 @@ impl Repo {
         cancel: &Cancel,
     ) -> Result<Vec<RefName>, RepoError> {
         let options = ["ls-remote", "--refs", "--quiet", "--", remote];
-        let words = options.into_iter().chain(branches.iter().map(RefName::as_str));
-        let text = self.command(words).over_network().cancelled_by(cancel).run()?.text();
-        let names = text.lines().filter_map(|line| line.split_once('\t')).map(|(_, name)| name);
+        let words = options
+            .into_iter()
+            .chain(branches.iter().map(RefName::as_str));
+        let text = self
+            .command(words)
+            .over_network()
+            .cancelled_by(cancel)
+            .run()?
+            .text();
+        let names = text
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(_, name)| name);
         Ok(names.filter_map(|name| RefName::new(name).ok()).collect())
     }
 }

@@ -48,7 +48,9 @@ impl Repo {
                 command.env(name, path);
             }
         }
-        let alternates = self.env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.opened_at());
+        let alternates = self
+            .env
+            .paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.opened_at());
         if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
             command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", joined);
         }
@@ -97,7 +99,11 @@ impl GitCommand {
         let mut words = args.iter();
         let mut verb = words.next();
         while let Some(option) = verb.filter(|word| word.starts_with('-')) {
-            verb = if *option == "-c" { words.nth(1) } else { words.next() };
+            verb = if *option == "-c" {
+                words.nth(1)
+            } else {
+                words.next()
+            };
         }
         let mut command = Command::new("git");
         let no_monitor = ["-c", "core.fsmonitor=false"];
@@ -107,12 +113,16 @@ impl GitCommand {
             .current_dir(dir)
             .env_clear()
             .envs(env.without_location());
-        // Replaced objects: libgit2 does not know them, so git must not either. The language: what git
-        // says is read by us.
-        let fixed =
-            [("GIT_TERMINAL_PROMPT", "0"), ("GIT_NO_REPLACE_OBJECTS", "1"), ("LC_ALL", "C")];
-        // A crafted repository must run nothing: a missing object is an error and never fetched, and no
-        // transport may start, not even a configured `ext::` command. See `Self::over_network`.
+        // Replaced objects: libgit2 does not know them, so git must not either. The language: what
+        // git says is read by us.
+        let fixed = [
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("LC_ALL", "C"),
+        ];
+        // A crafted repository must run nothing: a missing object is an error and never fetched,
+        // and no transport may start, not even a configured `ext::` command. See
+        // `Self::over_network`.
         let no_transport = [("GIT_NO_LAZY_FETCH", "1"), ("GIT_ALLOW_PROTOCOL", "none")];
         command.envs(fixed).envs(no_transport);
         let own_protocols = env.get("GIT_ALLOW_PROTOCOL").map(OsStr::to_owned);
@@ -150,8 +160,8 @@ impl GitCommand {
         self
     }
 
-    /// Lets another thread end it, with every process that it starts: it gets a process group of its own. Not for
-    /// commands of a terminal, where such a group could not ask for a password.
+    /// Lets another thread end it, with every process that it starts: it gets a process group of
+    /// its own. Not for commands of a terminal, where such a group could not ask for a password.
     pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
         self.command.process_group(0);
         self.cancel = Some(cancel.clone());
@@ -163,7 +173,9 @@ impl GitCommand {
         let verb = self.verb.clone();
         let ending = self.finish()?;
         if ending.success {
-            Ok(Answer { stdout: ending.stdout })
+            Ok(Answer {
+                stdout: ending.stdout,
+            })
         } else {
             Err(failure(&verb, &ending.stderr))
         }
@@ -177,7 +189,10 @@ impl GitCommand {
 
     /// Starts it, for a dialogue.
     pub fn start(mut self) -> Result<Running, RepoError> {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = self.command.spawn().map_err(|error| match error.kind() {
             ErrorKind::NotFound => RepoError::NoGit,
             _ => RepoError::io("run", "git")(error),
@@ -221,7 +236,10 @@ fn follow(mut pipe: impl Read + Send + 'static, wrap: fn(Vec<u8>) -> Chunk, to: 
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-            if to.send(wrap(buffer.iter().take(length).copied().collect())).is_err() {
+            if to
+                .send(wrap(buffer.iter().take(length).copied().collect()))
+                .is_err()
+            {
                 return;
             }
         }
@@ -229,7 +247,8 @@ fn follow(mut pipe: impl Read + Send + 'static, wrap: fn(Vec<u8>) -> Chunk, to: 
     });
 }
 
-/// A git command that runs. Dropped, it sees the end of its input, and is given the rest of its time to end.
+/// A git command that runs. Dropped, it sees the end of its input, and is given the rest of its
+/// time to end.
 pub(super) struct Running {
     verb: String,
     child: Child,
@@ -247,14 +266,16 @@ pub(super) struct Running {
 impl Running {
     /// How long to wait for a pipe before asking whether the child has ended.
     const TICK: Duration = Duration::from_millis(50);
-    /// How long the pipes of a child that has ended may stay open in silence: a hook may have left a
-    /// process behind that holds them.
+    /// How long the pipes of a child that has ended may stay open in silence: a hook may have left
+    /// a process behind that holds them.
     const SILENCE: Duration = Duration::from_secs(2);
 
     /// Says something. That nobody listens any more is seen at the end, from the child's own words.
     pub fn say(&mut self, text: &str) {
         if let Some(stdin) = &mut self.stdin {
-            let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
+            let _ = stdin
+                .write_all(text.as_bytes())
+                .and_then(|()| stdin.flush());
         }
     }
 
@@ -262,7 +283,9 @@ impl Running {
     pub fn await_line(&mut self, due: &str) -> Result<bool, RepoError> {
         loop {
             let text = String::from_utf8_lossy(&self.stdout);
-            if text.split_inclusive('\n').any(|line| line.trim_end() == due && line.ends_with('\n'))
+            if text
+                .split_inclusive('\n')
+                .any(|line| line.trim_end() == due && line.ends_with('\n'))
             {
                 return Ok(true);
             }
@@ -279,9 +302,16 @@ impl Running {
             thread::spawn(move || stdin.write_all(&input));
         }
         while self.pump()? {}
-        let status = self.child.wait().map_err(RepoError::io("wait for", "git"))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(RepoError::io("wait for", "git"))?;
         let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
-        Ok(Ending { success: status.success(), stdout: std::mem::take(&mut self.stdout), stderr })
+        Ok(Ending {
+            success: status.success(),
+            stdout: std::mem::take(&mut self.stdout),
+            stderr,
+        })
     }
 
     /// Takes in what comes next; `false` at the end, an error past the time limit.
@@ -304,12 +334,17 @@ impl Running {
                 }
                 Err(RecvTimeoutError::Timeout) if self.is_cancelled() => {
                     self.stop();
-                    return Err(RepoError::Cancelled { verb: self.verb.clone() });
+                    return Err(RepoError::Cancelled {
+                        verb: self.verb.clone(),
+                    });
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
                     self.stop();
-                    return Err(RepoError::Timeout { verb: self.verb.clone(), limit: self.limit });
+                    return Err(RepoError::Timeout {
+                        verb: self.verb.clone(),
+                        limit: self.limit,
+                    });
                 }
             }
             return Ok(true);
@@ -323,7 +358,8 @@ impl Running {
         self.cancel.as_ref().is_some_and(Cancel::is_cancelled)
     }
 
-    /// Ends the child, and its process group if it leads one: first kindly, so that git removes the locks it holds.
+    /// Ends the child, and its process group if it leads one: first kindly, so that git removes the
+    /// locks it holds.
     fn stop(&mut self) {
         self.stdin = None;
         self.signal(Signal::TERM);
@@ -342,7 +378,9 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
+            return;
+        };
         // The child, or its group, may be gone already.
         let _ = match &self.cancel {
             Some(_) => kill_process_group(id, signal),
@@ -370,12 +408,23 @@ pub(super) fn failure(verb: &str, stderr: &str) -> RepoError {
     if NOBODY.iter().any(|words| stderr.contains(words)) {
         return RepoError::NoIdentity;
     }
-    let lines =
-        stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
+    let lines = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("hint:"));
     let bare = lines.map(|line| {
-        line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line)
+        line.strip_prefix("fatal: ")
+            .or_else(|| line.strip_prefix("error: "))
+            .unwrap_or(line)
     });
     let message = bare.collect::<Vec<_>>().join("; ");
-    let message = if message.is_empty() { "it gave no reason".to_owned() } else { message };
-    RepoError::Git { verb: verb.to_owned(), message }
+    let message = if message.is_empty() {
+        "it gave no reason".to_owned()
+    } else {
+        message
+    };
+    RepoError::Git {
+        verb: verb.to_owned(),
+        message,
+    }
 }

@@ -18,13 +18,23 @@ pub struct SharedHooks {
 impl Repo {
     /// The folder that git takes hooks from: `core.hooksPath`, or the repository's own.
     pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
-        let named = self.command(["rev-parse", "--git-path", "hooks"]).run()?.text();
+        let named = self
+            .command(["rev-parse", "--git-path", "hooks"])
+            .run()?
+            .text();
         Ok(self.base().join(named))
     }
 
     /// The folder of hooks where it is not this repository's configuration that names it.
     pub fn shared_hooks(&self) -> Result<Option<SharedHooks>, RepoError> {
-        let args = ["config", "-z", "--show-scope", "--show-origin", "--get", "core.hooksPath"];
+        let args = [
+            "config",
+            "-z",
+            "--show-scope",
+            "--show-origin",
+            "--get",
+            "core.hooksPath",
+        ];
         let answer = self.command(args).finish()?;
         if !answer.success {
             return Ok(None);
@@ -36,16 +46,21 @@ impl Repo {
             return Ok(None);
         }
         let (scope, origin) = (scope.to_owned(), origin.to_owned());
-        Ok(Some(SharedHooks { dir: self.hooks_dir()?, scope, origin }))
+        Ok(Some(SharedHooks {
+            dir: self.hooks_dir()?,
+            scope,
+            origin,
+        }))
     }
 
-    /// Makes git take the hooks of this repository from its own folder, whatever other configuration
-    /// says; gives the folder. It is written as an absolute path, so that it holds in linked work
-    /// trees too.
+    /// Makes git take the hooks of this repository from its own folder, whatever other
+    /// configuration says; gives the folder. It is written as an absolute path, so that it holds in
+    /// linked work trees too.
     pub fn use_own_hooks(&self) -> Result<PathBuf, RepoError> {
         let dir = self.common_dir().join("hooks");
         let named = dir.to_string_lossy().into_owned();
-        self.command(["config", "--local", "core.hooksPath", &named]).run()?;
+        self.command(["config", "--local", "core.hooksPath", &named])
+            .run()?;
         Ok(dir)
     }
 }

@@ -125,7 +125,9 @@ impl RefName {
 
     /// The copy of an environment's ledger at a remote.
     pub fn remote_ledger(remote: &str, environment: &str) -> Result<Self, RepoError> {
-        Self::new(format!("refs/refguard/remotes/{remote}/ledger/{environment}"))
+        Self::new(format!(
+            "refs/refguard/remotes/{remote}/ledger/{environment}"
+        ))
     }
 
     /// The copy of this branch that `git fetch REMOTE` keeps by default.
@@ -212,7 +214,10 @@ mod tests {
 
     #[test]
     fn ref_names_are_full_and_of_gits_form() {
-        assert_eq!(RefName::branch("production").unwrap().as_str(), "refs/heads/production");
+        assert_eq!(
+            RefName::branch("production").unwrap().as_str(),
+            "refs/heads/production"
+        );
         assert_eq!(RefName::branch("eu/prod").unwrap().short(), "eu/prod");
         for bad in [
             "production",

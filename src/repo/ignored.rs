@@ -1,4 +1,5 @@
-//! What git ignores in a work tree: `.gitignore` of each folder, `info/exclude`, `core.excludesFile`.
+//! What git ignores in a work tree: `.gitignore` of each folder, `info/exclude`,
+//! `core.excludesFile`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,16 @@ pub(super) struct Ignored {
 }
 
 impl Ignored {
-    /// The rules at the root of a set, read from the top of the work tree down. A root that is itself
-    /// ignored is read whole, as outside git: somebody named it.
+    /// The rules at the root of a set, read from the top of the work tree down. A root that is
+    /// itself ignored is read whole, as outside git: somebody named it.
     pub fn at_root(repo: &Repo, top: &Path, root: &Path) -> Option<Self> {
         let mut rules = Self::default();
-        for file in [global_excludes(repo), Some(repo.common_dir().join("info/exclude"))]
-            .into_iter()
-            .flatten()
+        for file in [
+            global_excludes(repo),
+            Some(repo.common_dir().join("info/exclude")),
+        ]
+        .into_iter()
+        .flatten()
         {
             rules.add(top, &file);
         }
@@ -35,7 +39,8 @@ impl Ignored {
         Some(rules)
     }
 
-    /// Takes in the rules of a folder; says whether there were any, which [`Self::leave`] must undo.
+    /// Takes in the rules of a folder; says whether there were any, which [`Self::leave`] must
+    /// undo.
     pub fn enter(&mut self, folder: &Path) -> bool {
         self.add(folder, &folder.join(".gitignore"))
     }
@@ -64,14 +69,17 @@ impl Ignored {
         let mut builder = GitignoreBuilder::new(folder);
         // A line that cannot be read ignores nothing: the file it meant is read, not lost.
         let _ = builder.add(file);
-        let Ok(level) = builder.build() else { return false };
+        let Ok(level) = builder.build() else {
+            return false;
+        };
         self.levels.push(level);
         true
     }
 }
 
 impl Repo {
-    /// Whether git ignores a folder below the top of the work tree, or one that it lies in. The folder need not exist.
+    /// Whether git ignores a folder below the top of the work tree, or one that it lies in. The
+    /// folder need not exist.
     pub fn ignores_folder(&self, folder: &Path) -> bool {
         let Some(top) = self.work_tree().and_then(|top| top.canonicalize().ok()) else {
             return false;

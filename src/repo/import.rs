@@ -16,8 +16,8 @@ pub struct NewHistory {
 }
 
 impl Repo {
-    /// Makes commits, one on the other, on a branch that must not exist yet, and gives their ids in order.
-    /// The work tree is brought up to date with the last one if the branch is checked out.
+    /// Makes commits, one on the other, on a branch that must not exist yet, and gives their ids in
+    /// order. The work tree is brought up to date with the last one if the branch is checked out.
     pub fn import_history(
         &self,
         branch: &RefName,
@@ -70,8 +70,14 @@ impl Repo {
                 time.raw().trim_start_matches('@')
             );
             // The time is the version's, the person is who runs the import.
-            let person = ident.rsplit_once('>').map_or(ident.as_str(), |(person, _)| person);
-            let _ = writeln!(stream, "committer {person}> {}", time.raw().trim_start_matches('@'));
+            let person = ident
+                .rsplit_once('>')
+                .map_or(ident.as_str(), |(person, _)| person);
+            let _ = writeln!(
+                stream,
+                "committer {person}> {}",
+                time.raw().trim_start_matches('@')
+            );
             data(&mut stream, &commit.message);
             if let Some(parent) = parent.filter(|_| n == 0) {
                 let _ = writeln!(stream, "from {parent}");
@@ -100,5 +106,10 @@ fn data(stream: &mut String, text: &str) {
 
 /// A path as fast-import reads it.
 fn quoted(path: &str) -> String {
-    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        path.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }

@@ -86,15 +86,29 @@ impl Repo {
         let Ok(index) = git2::Index::open(file) else {
             return self.each_entry_of_git(prefix, visit);
         };
-        let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let below = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
         for entry in index.iter() {
-            let Some(rest) = entry.path.strip_prefix(below.as_bytes()) else { continue };
+            let Some(rest) = entry.path.strip_prefix(below.as_bytes()) else {
+                continue;
+            };
             if entry.flags_extended & INTENT_TO_ADD != 0 && !intended {
                 continue;
             }
             let is_left_out = entry.flags_extended & SKIP_WORKTREE != 0;
             let kind = kind_of(entry.mode, entry.flags & STAGE != 0);
-            visit_path(rest, IndexEntry { kind, blob: entry.id, is_left_out }, visit);
+            visit_path(
+                rest,
+                IndexEntry {
+                    kind,
+                    blob: entry.id,
+                    is_left_out,
+                },
+                visit,
+            );
         }
         Ok(())
     }
@@ -105,13 +119,30 @@ impl Repo {
         prefix: &str,
         visit: &mut dyn FnMut(&str, IndexEntry),
     ) -> Result<(), RepoError> {
-        let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        let words = ["-c", "core.fsmonitor=false", "ls-files", "--stage", "-t", "-z"];
+        let below = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
+        let words = [
+            "-c",
+            "core.fsmonitor=false",
+            "ls-files",
+            "--stage",
+            "-t",
+            "-z",
+        ];
         let mut command = self.command(words);
-        command.env("GIT_INDEX_FILE", self.index_file()).env("GIT_OPTIONAL_LOCKS", "0");
+        command
+            .env("GIT_INDEX_FILE", self.index_file())
+            .env("GIT_OPTIONAL_LOCKS", "0");
         let answer = command.run()?;
 
-        for line in answer.stdout.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        for line in answer
+            .stdout
+            .split(|byte| *byte == 0)
+            .filter(|line| !line.is_empty())
+        {
             let malformed = || RepoError::Git {
                 verb: "ls-files".to_owned(),
                 message: format!("its answer `{}` is no entry", String::from_utf8_lossy(line)),
@@ -133,7 +164,9 @@ pub(super) fn entry_of(
 ) -> Result<Entry, RepoError> {
     let mut entry = Entry::new(path, found.kind);
     if found.kind == EntryKind::File {
-        let header = odb.read_header(found.blob).map_err(RepoError::object(found.blob))?;
+        let header = odb
+            .read_header(found.blob)
+            .map_err(RepoError::object(found.blob))?;
         entry.size = header.0 as u64;
         entry.blob = Some(BlobId::from(found.blob));
     }

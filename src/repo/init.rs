@@ -6,14 +6,21 @@ use super::git::GitCommand;
 use super::{CommitId, GitEnv, Repo, RepoError};
 
 /// The variables that name a repository instead of the folder.
-const LOCATION: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"];
+const LOCATION: [&str; 4] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+];
 
 impl Repo {
     /// Makes a repository with an unborn branch `main`, of the one format that can be read here.
     pub fn init(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
         std::fs::create_dir_all(dir).map_err(RepoError::io("create the folder", dir))?;
         let mut command = GitCommand::new(dir, env, ["init", "--quiet", "--initial-branch=main"]);
-        command.env("GIT_DEFAULT_HASH", "sha1").env("GIT_DEFAULT_REF_FORMAT", "files");
+        command
+            .env("GIT_DEFAULT_HASH", "sha1")
+            .env("GIT_DEFAULT_REF_FORMAT", "files");
         command.run()?;
         Self::open(dir, &env.without(&LOCATION))
     }
@@ -23,12 +30,16 @@ impl Repo {
         Self::discover(dir, &env.without(&LOCATION))
     }
 
-    /// The branch that the first commit will be on, where there is no commit yet on what is checked out.
+    /// The branch that the first commit will be on, where there is no commit yet on what is checked
+    /// out.
     pub fn unborn_branch(&self) -> Result<Option<String>, RepoError> {
         if self.head()?.is_some() {
             return Ok(None);
         }
-        let name = self.command(["symbolic-ref", "--quiet", "--short", "HEAD"]).run()?.text();
+        let name = self
+            .command(["symbolic-ref", "--quiet", "--short", "HEAD"])
+            .run()?
+            .text();
         Ok(Some(name).filter(|name| !name.is_empty()))
     }
 
@@ -40,11 +51,13 @@ impl Repo {
     /// Tells this repository, and no other, who commits.
     pub fn set_identity(&self, name: &str, email: &str) -> Result<(), RepoError> {
         self.command(["config", "user.name", name]).run()?;
-        self.command(["config", "user.email", email]).run().map(drop)
+        self.command(["config", "user.email", email])
+            .run()
+            .map(drop)
     }
 
-    /// Commits some paths of the work tree, relative to its top, on the branch that is checked out, and
-    /// nothing else that may be staged. Hooks and signing are git's.
+    /// Commits some paths of the work tree, relative to its top, on the branch that is checked out,
+    /// and nothing else that may be staged. Hooks and signing are git's.
     pub fn commit_files<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p str>,
@@ -53,9 +66,12 @@ impl Repo {
         let paths: Vec<&str> = paths.into_iter().collect();
         let literal = ["--literal-pathspecs"];
         let named = || ["--"].into_iter().chain(paths.iter().copied());
-        self.command(literal.into_iter().chain(["add"]).chain(named())).run()?;
+        self.command(literal.into_iter().chain(["add"]).chain(named()))
+            .run()?;
         let commit = ["commit", "--quiet", "--only", "-F", "-"];
-        self.durable(literal.into_iter().chain(commit).chain(named())).input(message).run()?;
+        self.durable(literal.into_iter().chain(commit).chain(named()))
+            .input(message)
+            .run()?;
         self.resolve("HEAD", &[])
     }
 }

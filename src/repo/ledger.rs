@@ -16,13 +16,14 @@ pub struct Ledger {
     pub ledger_name: RefName,
     /// What the environment's ref held.
     pub tip: Option<CommitId>,
-    /// What the ledger's ref held; behind the tip after a crash, or where only the branch was fetched.
+    /// What the ledger's ref held; behind the tip after a crash, or where only the branch was
+    /// fetched.
     pub recorded: Option<CommitId>,
-    /// The promotions, the newest first, without gaps: of the branch and the ledger the chain that reaches
-    /// the greater number, the ledger's where both reach the same.
+    /// The promotions, the newest first, without gaps: of the branch and the ledger the chain that
+    /// reaches the greater number, the ledger's where both reach the same.
     pub promotions: Vec<Promotion>,
-    /// The shorter chain, where neither contains the other: the branch holds promotions that the ledger does
-    /// not know. Its holds and its *older* marks count too.
+    /// The shorter chain, where neither contains the other: the branch holds promotions that the
+    /// ledger does not know. Its holds and its *older* marks count too.
     pub rival: Vec<Promotion>,
 }
 
@@ -37,7 +38,8 @@ pub struct NewestPromotions {
     are_rivals: bool,
 }
 
-/// A ledger that went back: the newest promotion that was known is none of those that the newest of now follows.
+/// A ledger that went back: the newest promotion that was known is none of those that the newest of
+/// now follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retreat {
     /// The environment.
@@ -52,9 +54,21 @@ pub struct Retreat {
 
 impl fmt::Display for Retreat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { environment, from, to, hold } = self;
-        let to = if *to == 0 { "nothing".to_owned() } else { format!("promotion {to}") };
-        write!(f, "the ledger of `{environment}` went back from promotion {from} to {to}")?;
+        let Self {
+            environment,
+            from,
+            to,
+            hold,
+        } = self;
+        let to = if *to == 0 {
+            "nothing".to_owned()
+        } else {
+            format!("promotion {to}")
+        };
+        write!(
+            f,
+            "the ledger of `{environment}` went back from promotion {from} to {to}"
+        )?;
         match hold {
             Some(reason) => write!(f, ", and with it a hold was lost: {reason}"),
             None => Ok(()),
@@ -84,15 +98,19 @@ impl HistoryEntry<'_> {
 impl Repo {
     /// Reads an environment: its ref, its ledger, its promotions.
     ///
-    /// The last promotion is the one that the ledger's ref names, or a newer one that the branch holds
-    /// and that follows it: then the ledger's ref is merely behind, and the next promotion moves it on.
+    /// The last promotion is the one that the ledger's ref names, or a newer one that the branch
+    /// holds and that follows it: then the ledger's ref is merely behind, and the next promotion
+    /// moves it on.
     pub fn ledger(&self, environment: &str, ref_name: &RefName) -> Result<Ledger, RepoError> {
-        let (tip, recorded) =
-            (self.read_ref(ref_name)?, self.read_ref(&RefName::ledger(environment)?)?);
+        let (tip, recorded) = (
+            self.read_ref(ref_name)?,
+            self.read_ref(&RefName::ledger(environment)?)?,
+        );
         self.ledger_from(environment, ref_name, tip, recorded)
     }
 
-    /// As [`Self::ledger`], for values that the two refs have elsewhere: on a remote, as just fetched.
+    /// As [`Self::ledger`], for values that the two refs have elsewhere: on a remote, as just
+    /// fetched.
     pub fn ledger_from(
         &self,
         environment: &str,
@@ -112,11 +130,19 @@ impl Repo {
         };
         let (promotions, rival) = choose_chain(on_branch, kept);
         let (ref_name, ledger_name) = (ref_name.clone(), RefName::ledger(environment)?);
-        Ok(Ledger { ref_name, ledger_name, tip, recorded, promotions, rival })
+        Ok(Ledger {
+            ref_name,
+            ledger_name,
+            tip,
+            recorded,
+            promotions,
+            rival,
+        })
     }
 
-    /// What [`Self::ledger_from`] would say of the last promotions. Its cost grows with the commits on top of them
-    /// and with the promotions that lie between both refs, not with all that there are.
+    /// What [`Self::ledger_from`] would say of the last promotions. Its cost grows with the commits
+    /// on top of them and with the promotions that lie between both refs, not with all that there
+    /// are.
     pub fn newest_promotions(
         &self,
         environment: &str,
@@ -133,7 +159,11 @@ impl Repo {
             (Some(one), Some(other)) => !self.is_one_chain(one, other)?,
             _ => false,
         };
-        Ok(NewestPromotions { on_branch, recorded, are_rivals })
+        Ok(NewestPromotions {
+            on_branch,
+            recorded,
+            are_rivals,
+        })
     }
 
     /// Whether one of two promotions follows the other, directly or not.
@@ -176,30 +206,46 @@ impl Repo {
         {
             common = self.promotion_before(promotion);
         }
-        // What was cut off may be collected already: then the newest of now is all that can be said.
+        // What was cut off may be collected already: then the newest of now is all that can be
+        // said.
         let to = match common {
             Ok(common) => common.map_or(0, |common| common.record.number),
             Err(_) => now.map_or(0, |now| now.record.number.min(before.record.number)),
         };
-        let Record { number, environment, hold, .. } = &before.record;
+        let Record {
+            number,
+            environment,
+            hold,
+            ..
+        } = &before.record;
         let (environment, hold) = (environment.clone(), hold.clone());
-        Ok(Some(Retreat { environment, from: *number, to, hold }))
+        Ok(Some(Retreat {
+            environment,
+            from: *number,
+            to,
+            hold,
+        }))
     }
 
     /// What a commit says that it is, where what it follows cannot be read.
     pub fn claimed_promotion(&self, environment: &str, commit: CommitId) -> NewestPromotions {
         let on_branch = self.recorded_at(environment, commit).ok().flatten();
-        NewestPromotions { on_branch, ..NewestPromotions::default() }
+        NewestPromotions {
+            on_branch,
+            ..NewestPromotions::default()
+        }
     }
 
-    /// What a commit records for an environment, if it is a promotion as far as the commit itself and
-    /// the one before it can tell; for the whole truth see [`Self::ledger`].
+    /// What a commit records for an environment, if it is a promotion as far as the commit itself
+    /// and the one before it can tell; for the whole truth see [`Self::ledger`].
     pub fn promotion_at(
         &self,
         environment: &str,
         commit: CommitId,
     ) -> Result<Option<Promotion>, RepoError> {
-        let Some(promotion) = self.recorded_at(environment, commit)? else { return Ok(None) };
+        let Some(promotion) = self.recorded_at(environment, commit)? else {
+            return Ok(None);
+        };
         let first = promotion.record.number == 1;
         Ok(if first || self.promotion_before(&promotion)?.is_some() {
             Some(promotion)
@@ -252,7 +298,11 @@ impl Repo {
         let mut next = self.recorded_at(environment, from)?;
         while let Some(promotion) = next {
             let first = promotion.record.number == 1;
-            next = if first { None } else { self.promotion_before(&promotion)? };
+            next = if first {
+                None
+            } else {
+                self.promotion_before(&promotion)?
+            };
             found.push(promotion);
             if first {
                 return Ok(found);
@@ -261,18 +311,24 @@ impl Repo {
         Ok(Vec::new())
     }
 
-    /// The promotion that one follows: the one that it names, which must be among its parents so that it
-    /// stays reachable; of an older one its first parent, or its last where something else had moved the ref.
+    /// The promotion that one follows: the one that it names, which must be among its parents so
+    /// that it stays reachable; of an older one its first parent, or its last where something else
+    /// had moved the ref.
     pub fn promotion_before(&self, promotion: &Promotion) -> Result<Option<Promotion>, RepoError> {
         let Promotion { commit, record } = promotion;
         if commit.parents.is_empty() && self.shallow().contains(&commit.id) {
             return Err(RepoError::Shallow { at: commit.id });
         }
-        let named = record.previous.map(|previous| commit.parents.contains(&previous));
+        let named = record
+            .previous
+            .map(|previous| commit.parents.contains(&previous));
         let candidates = match (record.previous, named) {
             (Some(previous), Some(true)) => [Some(previous), None],
             (Some(_), _) => [None, None],
-            (None, _) => [commit.parents.first().copied(), commit.parents.last().copied()],
+            (None, _) => [
+                commit.parents.first().copied(),
+                commit.parents.last().copied(),
+            ],
         };
         for parent in candidates.into_iter().flatten() {
             let found = self.recorded_at(&record.environment, parent)?;
@@ -298,14 +354,20 @@ impl Repo {
 impl NewestPromotions {
     /// The promotion that a commit is.
     pub fn at(&self, commit: CommitId) -> Option<&Promotion> {
-        self.on_branch.as_ref().filter(|promotion| promotion.commit.id == commit)
+        self.on_branch
+            .as_ref()
+            .filter(|promotion| promotion.commit.id == commit)
     }
 
     /// The last promotion: the one of the greater number, the ledger's where both have the same.
     pub fn last(&self) -> Option<&Promotion> {
         let number = |promotion: &Option<Promotion>| promotion.as_ref().map(|it| it.record.number);
         let is_recorded = number(&self.recorded) >= number(&self.on_branch);
-        if is_recorded { self.recorded.as_ref() } else { self.on_branch.as_ref() }
+        if is_recorded {
+            self.recorded.as_ref()
+        } else {
+            self.on_branch.as_ref()
+        }
     }
 
     /// Why no promotion may follow; as [`Ledger::hold`].
@@ -330,7 +392,8 @@ impl Ledger {
 
     /// The number of the next promotion.
     pub fn next_number(&self) -> u64 {
-        self.last().map_or(1, |last| last.record.number.saturating_add(1))
+        self.last()
+            .map_or(1, |last| last.record.number.saturating_add(1))
     }
 
     /// The tip, if it is no promotion: something else moved the ref.
@@ -346,13 +409,17 @@ impl Ledger {
 
     /// What the ledger's ref names, if that is none of the promotions: somebody else has set it.
     pub fn unfounded(&self) -> Option<CommitId> {
-        self.recorded.filter(|id| self.all_promotions().all(|known| known.commit.id != *id))
+        self.recorded
+            .filter(|id| self.all_promotions().all(|known| known.commit.id != *id))
     }
 
     /// Why no promotion may follow, if the last one says so. An external move does not end a hold.
     pub fn hold(&self) -> Option<(&Promotion, &str)> {
         let newest = [self.promotions.first(), self.rival.first()];
-        newest.into_iter().flatten().find_map(|last| Some((last, last.record.hold.as_deref()?)))
+        newest
+            .into_iter()
+            .flatten()
+            .find_map(|last| Some((last, last.record.hold.as_deref()?)))
     }
 
     /// Every promotion that is known, also those of a rival chain.
@@ -381,22 +448,38 @@ impl Ledger {
 
     /// A promotion by its number.
     pub fn find(&self, number: u64) -> Option<&Promotion> {
-        self.promotions.iter().find(|promotion| promotion.record.number == number)
+        self.promotions
+            .iter()
+            .find(|promotion| promotion.record.number == number)
     }
 
     /// The promotion that was in force at a time, in seconds since 1970.
     pub fn at_time(&self, seconds: i64) -> Option<&Promotion> {
-        self.promotions.iter().find(|promotion| promotion.commit.committer.time.seconds <= seconds)
+        self.promotions
+            .iter()
+            .find(|promotion| promotion.commit.committer.time.seconds <= seconds)
     }
 
     /// All that happened to the ref, the newest first.
     pub fn entries(&self) -> impl Iterator<Item = HistoryEntry<'_>> {
-        let before = self.promotions.iter().skip(1).map(Some).chain(std::iter::once(None));
-        let rest = self.promotions.iter().zip(before).flat_map(|(promotion, before)| {
-            let external = moved_between(&promotion.commit, before).map(HistoryEntry::External);
-            std::iter::once(HistoryEntry::Promotion(promotion)).chain(external)
-        });
-        self.external().map(HistoryEntry::External).into_iter().chain(rest)
+        let before = self
+            .promotions
+            .iter()
+            .skip(1)
+            .map(Some)
+            .chain(std::iter::once(None));
+        let rest = self
+            .promotions
+            .iter()
+            .zip(before)
+            .flat_map(|(promotion, before)| {
+                let external = moved_between(&promotion.commit, before).map(HistoryEntry::External);
+                std::iter::once(HistoryEntry::Promotion(promotion)).chain(external)
+            });
+        self.external()
+            .map(HistoryEntry::External)
+            .into_iter()
+            .chain(rest)
     }
 }
 
@@ -406,13 +489,22 @@ fn choose_chain(
     kept: Vec<Promotion>,
 ) -> (Vec<Promotion>, Vec<Promotion>) {
     let reach = |chain: &[Promotion]| chain.first().map_or(0, |last| last.record.number);
-    let (longer, shorter) =
-        if reach(&kept) >= reach(&on_branch) { (kept, on_branch) } else { (on_branch, kept) };
+    let (longer, shorter) = if reach(&kept) >= reach(&on_branch) {
+        (kept, on_branch)
+    } else {
+        (on_branch, kept)
+    };
     // A branch that was set back to an earlier promotion has no chain of its own.
-    let is_part = shorter
-        .first()
-        .is_none_or(|first| longer.iter().any(|known| known.commit.id == first.commit.id));
-    if is_part { (longer, Vec::new()) } else { (longer, shorter) }
+    let is_part = shorter.first().is_none_or(|first| {
+        longer
+            .iter()
+            .any(|known| known.commit.id == first.commit.id)
+    });
+    if is_part {
+        (longer, Vec::new())
+    } else {
+        (longer, shorter)
+    }
 }
 
 /// Where the ref stood when a promotion was made, if the promotion before had not put it there.

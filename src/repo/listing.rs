@@ -70,12 +70,18 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn new(path: impl Into<Arc<str>>, kind: EntryKind) -> Self {
-        Self { path: path.into(), kind, size: 0, blob: None }
+        Self {
+            path: path.into(),
+            kind,
+            size: 0,
+            blob: None,
+        }
     }
 }
 
-/// Whether an entry is of interest. Asked for every path but those in dot-folders; what it declines is
-/// neither measured nor read. A folder that cannot be read or entered is asked about by its own path.
+/// Whether an entry is of interest. Asked for every path but those in dot-folders; what it declines
+/// is neither measured nor read. A folder that cannot be read or entered is asked about by its own
+/// path.
 pub type Wanted<'a> = &'a dyn Fn(&str, EntryKind) -> bool;
 
 /// The wanted entries of one source, sorted by path bytewise. May be read from many threads.
@@ -106,26 +112,34 @@ impl<'r> Listing<'r> {
                 read_file(&root.join(&*entry.path), entry.size)
             }
             (Reader::Blobs(odb) | Reader::FilesAndBlobs(_, odb), Some(blob)) => {
-                let object = odb.read(blob.oid()).map_err(|error| read_error(blob, &error))?;
+                let object = odb
+                    .read(blob.oid())
+                    .map_err(|error| read_error(blob, &error))?;
                 Ok(object.data().to_owned())
             }
-            (Reader::Blobs(_), None) => {
-                Err(io::Error::new(io::ErrorKind::InvalidInput, entry.kind.describe()))
-            }
+            (Reader::Blobs(_), None) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                entry.kind.describe(),
+            )),
         }
     }
 }
 
 impl std::fmt::Debug for Listing<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listing").field("entries", &self.entries).finish_non_exhaustive()
+        f.debug_struct("Listing")
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
     }
 }
 
-/// Reads a file whose size is known from the listing, so it need not be asked for again. It may have changed since.
+/// Reads a file whose size is known from the listing, so it need not be asked for again. It may
+/// have changed since.
 fn read_file(path: &Path, size: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    fs::File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    fs::File::open(path)?
+        .take(u64::MAX)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -134,7 +148,10 @@ fn read_error(blob: BlobId, error: &git2::Error) -> io::Error {
         git2::ErrorCode::NotFound => io::ErrorKind::NotFound,
         _ => io::ErrorKind::InvalidData,
     };
-    io::Error::new(kind, format!("cannot read object {blob}: {}", error.message()))
+    io::Error::new(
+        kind,
+        format!("cannot read object {blob}: {}", error.message()),
+    )
 }
 
 /// Whether a name of a folder says that it is not searched.
@@ -149,5 +166,6 @@ pub(super) fn last_name(path: &str) -> &str {
 
 /// Whether any folder on the way to a file is not searched.
 pub(super) fn in_dot_folder(path: &str) -> bool {
-    path.rsplit_once('/').is_some_and(|(folders, _)| folders.split('/').any(is_dot))
+    path.rsplit_once('/')
+        .is_some_and(|(folders, _)| folders.split('/').any(is_dot))
 }

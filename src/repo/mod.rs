@@ -1,16 +1,16 @@
 //! Git and the work tree: where files, trees, refs and history come from, and how a ref moves.
 //!
-//! Owns repositories, roots, sources of files, revisions, commits, the ledger of promotions and every
-//! write to a repository. Must not know what a policy means: it deals in paths and bytes, and the
-//! types of git2 do not leave it.
+//! Owns repositories, roots, sources of files, revisions, commits, the ledger of promotions and
+//! every write to a repository. Must not know what a policy means: it deals in paths and bytes, and
+//! the types of git2 do not leave it.
 //!
 //! What on disk is read by whom: the repository and its variables by `open`, the folder of a set by
-//! `root`, what must be a file by `plain`; the three sources by `work_tree` (with `ignored`), `index` and `tree`; two trees by
-//! `changes`; refs and revisions by `revision`; history by `commit`;
-//! when a remote was last asked by `fetched`. Promotions are data in `promotion`
-//! (their trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
-//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`; only what refguard
-//! keeps for itself in the git directory is written by `aside`.
+//! `root`, what must be a file by `plain`; the three sources by `work_tree` (with `ignored`),
+//! `index` and `tree`; two trees by `changes`; refs and revisions by `revision`; history by
+//! `commit`; when a remote was last asked by `fetched`. Promotions are data in `promotion` (their
+//! trailers in `trailers`) and a chain in `ledger`. Writing is git's own: `objects` makes what no
+//! ref knows yet, `transaction` moves refs, `remote` talks to others, all through `git`; only what
+//! refguard keeps for itself in the git directory is written by `aside`.
 
 mod aside;
 mod changes;

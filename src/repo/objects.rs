@@ -36,7 +36,10 @@ fn name_of_tree(entries: &BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoErr
     let mut sorted: Vec<(&Vec<u8>, &TreeItem)> = entries.iter().collect();
     // Git sorts a folder as if its name ended in a slash.
     sorted.sort_by_cached_key(|(name, item)| {
-        name.iter().copied().chain(item.kind().is_none().then_some(b'/')).collect::<Vec<u8>>()
+        name.iter()
+            .copied()
+            .chain(item.kind().is_none().then_some(b'/'))
+            .collect::<Vec<u8>>()
     });
     let mut bytes = Vec::new();
     for (name, item) in sorted {
@@ -46,18 +49,23 @@ fn name_of_tree(entries: &BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoErr
         bytes.extend_from_slice(item.id.as_bytes());
     }
     let named = git2::Oid::hash_object(git2::ObjectType::Tree, &bytes);
-    named.map(TreeId::from).map_err(RepoError::objects("name a tree"))
+    named
+        .map(TreeId::from)
+        .map_err(RepoError::objects("name a tree"))
 }
 
 impl Repo {
     /// Writes a file's content.
     pub fn write_blob(&self, content: impl Into<Vec<u8>>) -> Result<BlobId, RepoError> {
-        let answer = self.durable(["hash-object", "-w", "--stdin"]).input(content).run()?;
+        let answer = self
+            .durable(["hash-object", "-w", "--stdin"])
+            .input(content)
+            .run()?;
         id(&answer.text(), "hash-object")
     }
 
-    /// A tree like `base` (`None`: like an empty one) but for some paths, each with what is to stand
-    /// there or nothing. Folders that become empty vanish.
+    /// A tree like `base` (`None`: like an empty one) but for some paths, each with what is to
+    /// stand there or nothing. Folders that become empty vanish.
     pub fn tree_with<'p>(
         &self,
         base: Option<TreeId>,
@@ -86,7 +94,9 @@ impl Repo {
     ) -> Result<TreeId, RepoError> {
         let mut top = Folder::default();
         for (path, item) in changes {
-            top.put(path, item).ok_or_else(|| RepoError::BadPath { path: path.to_owned() })?;
+            top.put(path, item).ok_or_else(|| RepoError::BadPath {
+                path: path.to_owned(),
+            })?;
         }
         match self.change_folder(base, top, make)? {
             Some(tree) => Ok(tree),
@@ -97,10 +107,17 @@ impl Repo {
     /// Writes a commit, signed where git's configuration asks for it. No ref knows of it yet.
     pub fn write_commit(&self, new: &NewCommit) -> Result<CommitId, RepoError> {
         self.env.pass("before-commit-object")?;
-        let mut words =
-            vec!["-c".to_owned(), "i18n.commitEncoding=UTF-8".to_owned(), "commit-tree".to_owned()];
+        let mut words = vec![
+            "-c".to_owned(),
+            "i18n.commitEncoding=UTF-8".to_owned(),
+            "commit-tree".to_owned(),
+        ];
         words.extend(self.signs_commits()?.then(|| "-S".to_owned()));
-        words.extend(new.parents.iter().flat_map(|parent| ["-p".to_owned(), parent.to_string()]));
+        words.extend(
+            new.parents
+                .iter()
+                .flat_map(|parent| ["-p".to_owned(), parent.to_string()]),
+        );
         words.extend(["-F".to_owned(), "-".to_owned(), new.tree.to_string()]);
         let mut command = self.durable(words.iter().map(String::as_str));
         if let Some(author) = &new.author {
@@ -121,7 +138,13 @@ impl Repo {
     /// `commit-tree` itself does not look at `commit.gpgSign`.
     fn signs_commits(&self) -> Result<bool, RepoError> {
         let answer = self
-            .command(["config", "--type=bool", "--default=false", "--get", "commit.gpgSign"])
+            .command([
+                "config",
+                "--type=bool",
+                "--default=false",
+                "--get",
+                "commit.gpgSign",
+            ])
             .run()?;
         Ok(answer.text() == "true")
     }
@@ -137,22 +160,31 @@ impl Repo {
         if let Some(base) = base {
             let tree = self.find_tree(base)?;
             entries.extend(
-                tree.iter().map(|entry| (entry.name_bytes().to_owned(), TreeItem::of(&entry))),
+                tree.iter()
+                    .map(|entry| (entry.name_bytes().to_owned(), TreeItem::of(&entry))),
             );
         }
         let before = entries.clone();
         entries.retain(|name, _| !matches!(changes.items.get(name), Some(None)));
         for (name, folder) in changes.folders {
             let inner = entries.get(&name).and_then(TreeItem::folder);
-            let written = self.change_folder(inner, folder, make)?.map(TreeItem::of_folder);
-            // A file that gives way to a folder of its name has gone; one that is only passed by stays.
+            let written = self
+                .change_folder(inner, folder, make)?
+                .map(TreeItem::of_folder);
+            // A file that gives way to a folder of its name has gone; one that is only passed by
+            // stays.
             match written {
                 Some(item) => drop(entries.insert(name, item)),
                 None if inner.is_some() => drop(entries.remove(&name)),
                 None => {}
             }
         }
-        entries.extend(changes.items.into_iter().filter_map(|(name, item)| Some((name, item?))));
+        entries.extend(
+            changes
+                .items
+                .into_iter()
+                .filter_map(|(name, item)| Some((name, item?))),
+        );
         match base {
             _ if entries.is_empty() => Ok(None),
             Some(base) if entries == before => Ok(Some(base)),
@@ -169,7 +201,10 @@ impl Repo {
             input.push(0);
         }
         // The objects are those of trees that were read, or were just written.
-        let answer = self.durable(["mktree", "-z", "--missing"]).input(input).run()?;
+        let answer = self
+            .durable(["mktree", "-z", "--missing"])
+            .input(input)
+            .run()?;
         id(&answer.text(), "mktree")
     }
 }
@@ -200,5 +235,8 @@ impl Folder {
 
 fn id<T: std::str::FromStr>(text: &str, verb: &str) -> Result<T, RepoError> {
     let message = || format!("its answer `{text}` is no object id");
-    text.parse().map_err(|_| RepoError::Git { verb: verb.to_owned(), message: message() })
+    text.parse().map_err(|_| RepoError::Git {
+        verb: verb.to_owned(),
+        message: message(),
+    })
 }

@@ -45,10 +45,12 @@ impl std::fmt::Debug for Repo {
 }
 
 impl Repo {
-    /// The repository at or above a folder, or the one that `GIT_DIR` names; relative paths in git's
-    /// variables are taken from the folder, as `git -C` takes them.
+    /// The repository at or above a folder, or the one that `GIT_DIR` names; relative paths in
+    /// git's variables are taken from the folder, as `git -C` takes them.
     pub fn open(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
-        Self::discover(dir, env)?.ok_or_else(|| RepoError::NotARepository { dir: dir.to_owned() })
+        Self::discover(dir, env)?.ok_or_else(|| RepoError::NotARepository {
+            dir: dir.to_owned(),
+        })
     }
 
     /// As [`Self::open`]; `None` where there is no repository.
@@ -69,7 +71,9 @@ impl Repo {
         let git = open(&git_dir, &dir, env)?;
         add_object_directories(&git, &dir, env)?;
         let work_tree = work_tree(&git, &dir, env)?;
-        let index_file = env.path("GIT_INDEX_FILE", &dir).unwrap_or_else(|| git_dir.join("index"));
+        let index_file = env
+            .path("GIT_INDEX_FILE", &dir)
+            .unwrap_or_else(|| git_dir.join("index"));
         let shallow = OnceLock::new();
         let (env, refs) = (env.clone(), BTreeMap::new());
         Ok(Some(Self {
@@ -108,7 +112,8 @@ impl Repo {
         })
     }
 
-    /// The same repository as if some refs held something else, or nothing: as a push would leave it.
+    /// The same repository as if some refs held something else, or nothing: as a push would leave
+    /// it.
     #[must_use]
     pub fn with_refs(mut self, refs: BTreeMap<RefName, Option<CommitId>>) -> Self {
         self.refs.extend(refs);
@@ -153,8 +158,9 @@ impl Repo {
         self.work_tree.as_deref().unwrap_or(&self.git_dir)
     }
 
-    /// What git's own files say about the parents of commits beside the commits themselves (`info/grafts`,
-    /// `shallow`), as a checksum: history that was read under another one may have another shape.
+    /// What git's own files say about the parents of commits beside the commits themselves
+    /// (`info/grafts`, `shallow`), as a checksum: history that was read under another one may have
+    /// another shape.
     pub fn history_overrides(&self) -> [u8; 32] {
         let mut sum = Sha256::new();
         for name in ["info/grafts", "shallow"] {
@@ -169,22 +175,25 @@ impl Repo {
     pub(super) fn shallow(&self) -> &BTreeSet<CommitId> {
         self.shallow.get_or_init(|| {
             let text = read_plain_text(&self.common_dir.join("shallow")).unwrap_or_default();
-            text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+            text.lines()
+                .filter_map(|line| line.trim().parse().ok())
+                .collect()
         })
     }
 }
 
-/// Upwards from a folder, as git does: not past `GIT_CEILING_DIRECTORIES`, and not into another file
-/// system unless told so.
+/// Upwards from a folder, as git does: not past `GIT_CEILING_DIRECTORIES`, and not into another
+/// file system unless told so.
 fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
     let ceilings = env.paths("GIT_CEILING_DIRECTORIES", dir);
     match git2::Repository::discover_path(dir, &ceilings) {
         Ok(found) if crosses_file_system(dir, &found, env) => Ok(None),
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => {
-            Err(RepoError::objects(format!("look for a repository at `{}`", dir.display()))(error))
-        }
+        Err(error) => Err(RepoError::objects(format!(
+            "look for a repository at `{}`",
+            dir.display()
+        ))(error)),
     }
 }
 
@@ -192,8 +201,9 @@ fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
 fn crosses_file_system(dir: &Path, git_dir: &Path, env: &GitEnv) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
-    let top =
-        dir.ancestors().find(|above| above.join(".git").exists() || git_dir.starts_with(above));
+    let top = dir
+        .ancestors()
+        .find(|above| above.join(".git").exists() || git_dir.starts_with(above));
     env.get("GIT_DISCOVERY_ACROSS_FILESYSTEM").is_none()
         && top.is_some_and(|top| device(top) != device(dir))
 }
@@ -210,7 +220,9 @@ fn resolve_gitlink(named: &Path) -> Result<PathBuf, RepoError> {
     }
     let text = fs::read_to_string(named).map_err(RepoError::io("read", named))?;
     let target = text.trim_end().strip_prefix("gitdir: ");
-    let target = target.ok_or_else(|| RepoError::NotARepository { dir: named.to_owned() })?;
+    let target = target.ok_or_else(|| RepoError::NotARepository {
+        dir: named.to_owned(),
+    })?;
     Ok(named.parent().unwrap_or(Path::new("")).join(target))
 }
 
@@ -220,25 +232,40 @@ fn common_dir(git_dir: &Path, env: &GitEnv, dir: &Path) -> Result<PathBuf, RepoE
         Err(_) => git_dir.to_owned(),
     };
     let own = fs::canonicalize(&own).map_err(RepoError::io("open the repository", own))?;
-    let Some(named) = env.path("GIT_COMMON_DIR", dir) else { return Ok(own) };
+    let Some(named) = env.path("GIT_COMMON_DIR", dir) else {
+        return Ok(own);
+    };
 
-    // Git lets the variable decide; libgit2, which reads here, does not know it. Where both say the same, it is no
-    // matter.
+    // Git lets the variable decide; libgit2, which reads here, does not know it. Where both say the
+    // same, it is no matter.
     let named = fs::canonicalize(&named).map_err(RepoError::io("open the repository", named))?;
     match named == own {
         true => Ok(own),
-        false => Err(RepoError::OtherCommonDir { dir: git_dir.to_owned(), named, own }),
+        false => Err(RepoError::OtherCommonDir {
+            dir: git_dir.to_owned(),
+            named,
+            own,
+        }),
     }
 }
 
 /// Says what libgit2 would only stumble over.
 fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
-    let Ok(config) = git2::Config::open(&common_dir.join("config")) else { return Ok(()) };
+    let Ok(config) = git2::Config::open(&common_dir.join("config")) else {
+        return Ok(());
+    };
     let extension = |name: &str| {
-        config.get_string(&format!("extensions.{name}")).ok().map(|v| v.to_lowercase())
+        config
+            .get_string(&format!("extensions.{name}"))
+            .ok()
+            .map(|v| v.to_lowercase())
     };
     let refuse = |what: String, help| {
-        Err(RepoError::UnsupportedRepository { dir: common_dir.to_owned(), what, help })
+        Err(RepoError::UnsupportedRepository {
+            dir: common_dir.to_owned(),
+            what,
+            help,
+        })
     };
     if let Some(format) = extension("objectformat").filter(|format| format != "sha1") {
         let help = "keep the policies in a repository made with `git init --object-format=sha1`";
@@ -251,8 +278,8 @@ fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Opens a repository that git would open. libgit2's ownership check looks for `safe.directory` in other
-/// places than git does, so where the owner is another user, git is asked.
+/// Opens a repository that git would open. libgit2's ownership check looks for `safe.directory` in
+/// other places than git does, so where the owner is another user, git is asked.
 fn open(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, RepoError> {
     let none: [&Path; 0] = [];
     let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
@@ -262,7 +289,9 @@ fn open(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, Re
         Err(error) if error.code() == ErrorCode::Owner && git_trusts(dir, env)? => {
             open_trusted(git_dir)
         }
-        Ok(_) => Err(RepoError::ForeignOwner { dir: as_git_names_it(git_dir) }),
+        Ok(_) => Err(RepoError::ForeignOwner {
+            dir: as_git_names_it(git_dir),
+        }),
         Err(error) => Err(refused_open(git_dir, &error)),
     }
 }
@@ -272,7 +301,10 @@ fn open(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, Re
 fn open_trusted(git_dir: &Path) -> Result<git2::Repository, RepoError> {
     let refused = |error: git2::Error| refused_open(git_dir, &error);
     let git = git2::Repository::open_bare(git_dir).map_err(refused)?;
-    let is_bare = git.config().and_then(|config| config.get_bool("core.bare")).unwrap_or(false);
+    let is_bare = git
+        .config()
+        .and_then(|config| config.get_bool("core.bare"))
+        .unwrap_or(false);
     let gitlink = read_plain_text(&git_dir.join("gitdir")).ok();
     let top = match &gitlink {
         // A linked work tree: its git directory names the `.git` file in it.
@@ -287,8 +319,12 @@ fn open_trusted(git_dir: &Path) -> Result<git2::Repository, RepoError> {
 
 fn refused_open(git_dir: &Path, error: &git2::Error) -> RepoError {
     match error.code() {
-        ErrorCode::Owner => RepoError::ForeignOwner { dir: as_git_names_it(git_dir) },
-        ErrorCode::NotFound => RepoError::NotARepository { dir: git_dir.to_owned() },
+        ErrorCode::Owner => RepoError::ForeignOwner {
+            dir: as_git_names_it(git_dir),
+        },
+        ErrorCode::NotFound => RepoError::NotARepository {
+            dir: git_dir.to_owned(),
+        },
         _ if error.message().contains("unsupported extension") => {
             RepoError::UnsupportedRepository {
                 dir: git_dir.to_owned(),
@@ -303,12 +339,15 @@ fn refused_open(git_dir: &Path, error: &git2::Error) -> RepoError {
     }
 }
 
-/// Whether git itself would work in the folder: it checks the owner unless `GIT_DIR` names the repository.
+/// Whether git itself would work in the folder: it checks the owner unless `GIT_DIR` names the
+/// repository.
 fn git_trusts(dir: &Path, env: &GitEnv) -> Result<bool, RepoError> {
     if env.get("GIT_DIR").is_some() {
         return Ok(true);
     }
-    let asked = GitCommand::new(dir, env, ["rev-parse", "--git-dir"]).limit(QUICK).finish()?;
+    let asked = GitCommand::new(dir, env, ["rev-parse", "--git-dir"])
+        .limit(QUICK)
+        .finish()?;
     Ok(asked.success)
 }
 
@@ -340,11 +379,17 @@ fn add_object_directories(
     env: &GitEnv,
 ) -> Result<(), RepoError> {
     let own = env.path("GIT_OBJECT_DIRECTORY", dir);
-    for path in own.into_iter().chain(env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir)) {
+    for path in own
+        .into_iter()
+        .chain(env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir))
+    {
         let Some(text) = path.to_str() else { continue };
         let what = || format!("read the object directory `{text}`");
-        let odb = git.odb().map_err(|error| RepoError::objects(what())(error))?;
-        odb.add_disk_alternate(text).map_err(|error| RepoError::objects(what())(error))?;
+        let odb = git
+            .odb()
+            .map_err(|error| RepoError::objects(what())(error))?;
+        odb.add_disk_alternate(text)
+            .map_err(|error| RepoError::objects(what())(error))?;
     }
     Ok(())
 }
@@ -370,9 +415,12 @@ fn work_tree(
             if elsewhere { dir.to_owned() } else { own }
         }
     };
-    Ok(Some(fs::canonicalize(&path).map_err(RepoError::io("open the work tree", path))?))
+    Ok(Some(
+        fs::canonicalize(&path).map_err(RepoError::io("open the work tree", path))?,
+    ))
 }
 
 fn has_configured_work_tree(git: &git2::Repository) -> bool {
-    git.config().is_ok_and(|config| config.get_entry("core.worktree").is_ok())
+    git.config()
+        .is_ok_and(|config| config.get_entry("core.worktree").is_ok())
 }

@@ -1,5 +1,6 @@
-//! Files that must be files: what stands in the place of one of git's or refguard's own files, and is a FIFO, a socket
-//! or a device, would be waited for without end. Must not know what the files hold.
+//! Files that must be files: what stands in the place of one of git's or refguard's own files, and
+//! is a FIFO, a socket or a device, would be waited for without end. Must not know what the files
+//! hold.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _};
@@ -33,7 +34,10 @@ const FOLDERS: [&str; 4] = ["logs", "objects/info", "objects/pack", "refs"];
 /// Opens a regular file for reading, without waiting for anything else that stands in its place.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::other("it is no regular file")),
@@ -52,15 +56,26 @@ pub(super) fn read_plain_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_plain(path)?).map_err(io::Error::other)
 }
 
-/// Refuses a git directory, and the one that it shares with others, where reading it would wait for something that is no
-/// file. Git itself waits there.
+/// Refuses a git directory, and the one that it shares with others, where reading it would wait for
+/// something that is no file. Git itself waits there.
 ///
 /// Loose objects are not looked at: there may be very many of them.
 pub(super) fn refuse_special_files(git_dir: &Path, common_dir: &Path) -> Result<(), RepoError> {
-    let folders = if git_dir == common_dir { vec![git_dir] } else { vec![git_dir, common_dir] };
+    let folders = if git_dir == common_dir {
+        vec![git_dir]
+    } else {
+        vec![git_dir, common_dir]
+    };
     for folder in folders {
-        let named = NAMED.iter().map(|name| folder.join(name)).find(|path| is_special(path));
-        let found = named.or_else(|| FOLDERS.iter().find_map(|name| find_below(folder.join(name))));
+        let named = NAMED
+            .iter()
+            .map(|name| folder.join(name))
+            .find(|path| is_special(path));
+        let found = named.or_else(|| {
+            FOLDERS
+                .iter()
+                .find_map(|name| find_below(folder.join(name)))
+        });
         if let Some(path) = found {
             return Err(RepoError::SpecialFile { path });
         }
@@ -73,7 +88,9 @@ fn find_below(folder: PathBuf) -> Option<PathBuf> {
     let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if !kind.is_file() && (is_kind_special(kind) || is_special(&entry.path())) {

@@ -68,9 +68,15 @@ impl std::str::FromStr for Target {
     /// A number in its one spelling, or a commit's whole id.
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let by_commit = || text.parse().ok().map(Self::Commit);
-        number(text).map(Self::Promotion).or_else(by_commit).ok_or_else(|| {
-            Malformed(format!("`{}` is no promotion and no commit", text.escape_debug()))
-        })
+        number(text)
+            .map(Self::Promotion)
+            .or_else(by_commit)
+            .ok_or_else(|| {
+                Malformed(format!(
+                    "`{}` is no promotion and no commit",
+                    text.escape_debug()
+                ))
+            })
     }
 }
 
@@ -101,8 +107,8 @@ impl Record {
         }
     }
 
-    /// What a message records for an environment; `None` if it is another commit than a promotion of
-    /// that environment, an error if it means to be one and is not well-formed.
+    /// What a message records for an environment; `None` if it is another commit than a promotion
+    /// of that environment, an error if it means to be one and is not well-formed.
     pub fn parse(message: &str, environment: &str) -> Result<Option<Self>, Malformed> {
         let found = trailers::parse(message)?;
         if found.is_empty() {
@@ -170,11 +176,12 @@ impl Record {
         all.extend((!self.policies.is_empty()).then(|| ("Policies", joined(&self.policies))));
         all.extend(self.rollback.map(|to| ("Rollback", to.to_string())));
         all.extend(self.hold.clone().map(|reason| ("Hold", reason)));
-        all.extend(
-            self.allow.iter().map(|allow| {
-                ("Allow", format!("{} {}", allow.gate, allow.reason).trim_end().into())
-            }),
-        );
+        all.extend(self.allow.iter().map(|allow| {
+            (
+                "Allow",
+                format!("{} {}", allow.gate, allow.reason).trim_end().into(),
+            )
+        }));
         all
     }
 }
@@ -192,7 +199,10 @@ struct Fields<'m> {
 
 impl<'m> Fields<'m> {
     fn of(found: Vec<(&'m str, &'m str)>) -> Result<Self, Malformed> {
-        let mut fields = Self { single: Vec::new(), allow: Vec::new() };
+        let mut fields = Self {
+            single: Vec::new(),
+            allow: Vec::new(),
+        };
         for (key, value) in found {
             let twice = if key == "Allow" {
                 let (gate, reason) = value.split_once(' ').unwrap_or((value, ""));
@@ -202,7 +212,10 @@ impl<'m> Fields<'m> {
                     ));
                 }
                 let twice = fields.allow.iter().any(|allow| allow.gate == gate);
-                fields.allow.push(Allow { gate: gate.to_owned(), reason: reason.to_owned() });
+                fields.allow.push(Allow {
+                    gate: gate.to_owned(),
+                    reason: reason.to_owned(),
+                });
                 twice
             } else {
                 let twice = fields.get(key).is_some();
@@ -217,18 +230,22 @@ impl<'m> Fields<'m> {
     }
 
     fn get(&self, key: &str) -> Option<&'m str> {
-        self.single.iter().find(|(known, _)| *known == key).map(|(_, value)| *value)
+        self.single
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| *value)
     }
 
     fn need(&self, key: &str) -> Result<&'m str, Malformed> {
-        self.get(key).ok_or_else(|| Malformed(format!("`Refguard-{key}` is missing")))
+        self.get(key)
+            .ok_or_else(|| Malformed(format!("`Refguard-{key}` is missing")))
     }
 
     fn reason(&self, key: &str) -> Result<Option<String>, Malformed> {
         match self.get(key) {
-            Some(text) if !is_reason(text) => {
-                Err(Malformed(format!("the text of `Refguard-{key}` is too long")))
-            }
+            Some(text) if !is_reason(text) => Err(Malformed(format!(
+                "the text of `Refguard-{key}` is too long"
+            ))),
             other => Ok(other.map(str::to_owned)),
         }
     }
@@ -236,7 +253,9 @@ impl<'m> Fields<'m> {
 
 /// A positive number in its one spelling.
 fn number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == text)
+    text.parse()
+        .ok()
+        .filter(|number: &u64| *number > 0 && number.to_string() == text)
 }
 
 fn is_digest(text: &str) -> bool {
@@ -247,7 +266,11 @@ fn is_digest(text: &str) -> bool {
 fn joined(names: &[String]) -> String {
     let plain = |name: &String| !name.contains([',', '"']);
     let one = |name: &String| {
-        if plain(name) { name.clone() } else { serde_json::Value::from(name.as_str()).to_string() }
+        if plain(name) {
+            name.clone()
+        } else {
+            serde_json::Value::from(name.as_str()).to_string()
+        }
     };
     names.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -295,8 +318,14 @@ mod tests {
             version: Some("0.2.0".into()),
             hold: Some("wait for legal".into()),
             allow: vec![
-                Allow { gate: "older".into(), reason: String::new() },
-                Allow { gate: "hold".into(), reason: "legal is done".into() },
+                Allow {
+                    gate: "older".into(),
+                    reason: String::new(),
+                },
+                Allow {
+                    gate: "hold".into(),
+                    reason: "legal is done".into(),
+                },
             ],
         }
     }
@@ -339,18 +368,32 @@ mod tests {
         ] {
             assert!(spoilt(from, to).is_err(), "{from:?} {to:?}");
         }
-        assert!(spoilt("Refguard-Reason: the audit", "Refguard-New-Thing: the audit").is_ok());
+        assert!(
+            spoilt(
+                "Refguard-Reason: the audit",
+                "Refguard-New-Thing: the audit"
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn what_cannot_be_read_back_is_not_written() {
         for reason in ["", " x", "two\nlines", "bell\u{7}", &"x".repeat(501)] {
-            let record = Record { reason: Some(reason.into()), ..record() };
+            let record = Record {
+                reason: Some(reason.into()),
+                ..record()
+            };
             assert!(record.message("s").is_err(), "{reason:?}");
         }
         assert!(record().message("two\nlines").is_err());
         assert!(
-            Record { environment: "a\nRefguard-Hold: x".into(), ..record() }.message("s").is_err()
+            Record {
+                environment: "a\nRefguard-Hold: x".into(),
+                ..record()
+            }
+            .message("s")
+            .is_err()
         );
     }
 

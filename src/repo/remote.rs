@@ -25,11 +25,14 @@ pub struct Listed {
 impl Listed {
     /// The names of the environments that have a ledger there.
     pub fn ledgers(&self) -> impl Iterator<Item = &str> {
-        self.refs.keys().filter_map(|name| name.as_str().strip_prefix(LEDGERS))
+        self.refs
+            .keys()
+            .filter_map(|name| name.as_str().strip_prefix(LEDGERS))
     }
 }
 
-/// Refs that are to move together on a remote, each from an expected value. Nothing has happened yet.
+/// Refs that are to move together on a remote, each from an expected value. Nothing has happened
+/// yet.
 #[derive(Debug)]
 #[must_use = "nothing is pushed before `send`"]
 pub struct Push<'r> {
@@ -82,15 +85,19 @@ impl Repo {
         let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
         // The names are patterns to git, which match the ends of other names too.
         let known = pairs.filter(|(_, name)| names.iter().any(|due| due.as_str() == *name));
-        known.map(|(id, name)| Ok((RefName::new(name)?, remote_id(id)?))).collect()
+        known
+            .map(|(id, name)| Ok((RefName::new(name)?, remote_id(id)?)))
+            .collect()
     }
 
-    /// What a remote shows of its branches and ledgers now. With `cancel` another thread can end the question: without,
-    /// git may ask the person at the terminal.
+    /// What a remote shows of its branches and ledgers now. With `cancel` another thread can end
+    /// the question: without, git may ask the person at the terminal.
     pub fn list_remote(&self, remote: &str, cancel: Option<&Cancel>) -> Result<Listed, RepoError> {
         let patterns = ["HEAD", "refs/heads/*", "refs/refguard/ledger/*"];
         let words = ["ls-remote", "--quiet", "--symref", "--", remote];
-        let mut command = self.command(words.into_iter().chain(patterns)).over_network();
+        let mut command = self
+            .command(words.into_iter().chain(patterns))
+            .over_network();
         if let Some(cancel) = cancel {
             command = command.cancelled_by(cancel);
         }
@@ -109,8 +116,9 @@ impl Repo {
         Ok(listed)
     }
 
-    /// Brings the copies of some environments and branches up to date with what a remote has of them, by full
-    /// names on both sides. A copy of what the remote no longer has is dropped; returns what ledgers lost.
+    /// Brings the copies of some environments and branches up to date with what a remote has of
+    /// them, by full names on both sides. A copy of what the remote no longer has is dropped;
+    /// returns what ledgers lost.
     pub fn fetch_environments(
         &self,
         remote: &str,
@@ -119,13 +127,18 @@ impl Repo {
     ) -> Result<LedgerLosses, RepoError> {
         let mut refspecs = Vec::new();
         let mut losses = LedgerLosses::default();
-        let newest = names.iter().filter_map(|name| self.newest_copied(remote, name));
+        let newest = names
+            .iter()
+            .filter_map(|name| self.newest_copied(remote, name));
         let newest: Vec<Promotion> = newest.collect();
         for name in names {
             let branch = RefName::branch(name)?;
             let copies = [
                 (branch.clone(), branch.tracking(remote)?),
-                (RefName::ledger(name)?, RefName::remote_ledger(remote, name)?),
+                (
+                    RefName::ledger(name)?,
+                    RefName::remote_ledger(remote, name)?,
+                ),
             ];
             for (source, copy) in copies {
                 let held = self.read_ref(&copy)?;
@@ -156,27 +169,46 @@ impl Repo {
 
     /// Takes what a remote's `HEAD` names as what this clone is told by, as `git clone` does.
     pub fn follow_remote_head(&self, remote: &str, head: &RefName) -> Result<(), RepoError> {
-        let (name, target) = (format!("refs/remotes/{remote}/HEAD"), head.tracking(remote)?);
-        self.command(["symbolic-ref", &name, target.as_str()]).run().map(drop)
+        let (name, target) = (
+            format!("refs/remotes/{remote}/HEAD"),
+            head.tracking(remote)?,
+        );
+        self.command(["symbolic-ref", &name, target.as_str()])
+            .run()
+            .map(drop)
     }
 
     /// Fetches what git's configuration asks for, as `git fetch REMOTE` does.
     pub fn fetch(&self, remote: &str) -> Result<(), RepoError> {
-        let words =
-            ["fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--", remote];
+        let words = [
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--",
+            remote,
+        ];
         self.command(words).over_network().run().map(drop)
     }
 
     /// A push that moves nothing yet.
     pub fn push(&self, remote: impl Into<String>) -> Push<'_> {
-        Push { repo: self, remote: remote.into(), moves: Vec::new() }
+        Push {
+            repo: self,
+            remote: remote.into(),
+            moves: Vec::new(),
+        }
     }
 }
 
 impl Push<'_> {
     /// Adds a ref. The first is the one that counts; the others go with it.
     pub fn set(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
-        self.moves.push(Move { name: name.clone(), expected, new });
+        self.moves.push(Move {
+            name: name.clone(),
+            expected,
+            new,
+        });
         self
     }
 
@@ -191,7 +223,9 @@ impl Push<'_> {
         }
         self.repo.env.pass("before-push")?;
         let outcome = match self.run() {
-            Ok(ending) if ending.success => PushOutcome::Taken { missing: Vec::new() },
+            Ok(ending) if ending.success => PushOutcome::Taken {
+                missing: Vec::new(),
+            },
             Ok(ending) => match self.taken_all_the_same() {
                 Some(taken) => taken,
                 None => self.judge(&ending)?,
@@ -203,15 +237,23 @@ impl Push<'_> {
         Ok(outcome)
     }
 
-    /// Whether the remote holds the new value of the ref that counts, although git says that the push failed:
-    /// a server that hides other refs applies a part even of an atomic push. What it holds decides.
+    /// Whether the remote holds the new value of the ref that counts, although git says that the
+    /// push failed: a server that hides other refs applies a part even of an atomic push. What it
+    /// holds decides.
     fn taken_all_the_same(&self) -> Option<PushOutcome> {
         let names: Vec<&RefName> = self.moves.iter().map(|it| &it.name).collect();
         let refs = self.repo.remote_refs(&self.remote, &names).ok()?;
         let holds = |it: &Move| refs.get(&it.name) == Some(&it.new);
-        let missing = || self.moves.iter().filter(|it| !holds(it)).map(|it| it.name.clone());
+        let missing = || {
+            self.moves
+                .iter()
+                .filter(|it| !holds(it))
+                .map(|it| it.name.clone())
+        };
         let counts = self.moves.first()?;
-        holds(counts).then(|| PushOutcome::Taken { missing: missing().collect() })
+        holds(counts).then(|| PushOutcome::Taken {
+            missing: missing().collect(),
+        })
     }
 
     fn run(&self) -> Result<Ending, RepoError> {
@@ -223,15 +265,19 @@ impl Push<'_> {
         Ok(ending)
     }
 
-    /// Pushes from refs made for it, by a pattern. Of a full name git asks besides whether the remote has a tag
-    /// like it (`refs/tags/refs/heads/production`), and gives up where it has; names that a pattern makes are
-    /// exact.
+    /// Pushes from refs made for it, by a pattern. Of a full name git asks besides whether the
+    /// remote has a tag like it (`refs/tags/refs/heads/production`), and gives up where it has;
+    /// names that a pattern makes are exact.
     fn run_by_pattern(&self) -> Result<Ending, RepoError> {
         let folder = format!("refs/refguard/outgoing/{}/", std::process::id());
         let mut made = Vec::new();
         let mut transaction = self.repo.transaction("refguard: push");
         for it in &self.moves {
-            let rest = it.name.as_str().strip_prefix("refs/").unwrap_or(it.name.as_str());
+            let rest = it
+                .name
+                .as_str()
+                .strip_prefix("refs/")
+                .unwrap_or(it.name.as_str());
             let name = RefName::new(format!("{folder}{rest}"))?;
             let held = self.repo.read_ref(&name)?;
             transaction = transaction.set(&name, held.into(), it.new);
@@ -249,24 +295,38 @@ impl Push<'_> {
 
     fn run_with(&self, refspecs: Vec<String>) -> Result<Ending, RepoError> {
         let lease = |it: &Move| {
-            let old = it.expected.commit().map(|old| old.to_string()).unwrap_or_default();
+            let old = it
+                .expected
+                .commit()
+                .map(|old| old.to_string())
+                .unwrap_or_default();
             format!("--force-with-lease={}:{old}", it.name)
         };
-        let mut words: Vec<String> =
-            ["push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no"]
-                .map(str::to_owned)
-                .into();
+        let mut words: Vec<String> = [
+            "push",
+            "--porcelain",
+            "--atomic",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+        ]
+        .map(str::to_owned)
+        .into();
         words.extend(self.moves.iter().map(lease));
         words.extend(["--".to_owned(), self.remote.clone()]);
         words.extend(refspecs);
-        self.repo.command(words.iter().map(String::as_str)).over_network().finish()
+        self.repo
+            .command(words.iter().map(String::as_str))
+            .over_network()
+            .finish()
     }
 
     /// What a push that failed means, ref by ref.
     fn judge(&self, ending: &Ending) -> Result<PushOutcome, RepoError> {
         let text = String::from_utf8_lossy(&ending.stdout);
-        let rejected: Vec<(&Move, Rejection)> =
-            text.lines().filter_map(|line| self.rejected(line)).collect();
+        let rejected: Vec<(&Move, Rejection)> = text
+            .lines()
+            .filter_map(|line| self.rejected(line))
+            .collect();
         let first =
             |is: fn(&Rejection) -> bool| rejected.iter().find(|(_, rejection)| is(rejection));
         if let Some((it, Rejection::Lost(reason))) = first(|it| matches!(it, Rejection::Lost(_))) {
@@ -300,14 +360,21 @@ impl Push<'_> {
     fn lost(&self, it: &Move, reason: String) -> PushOutcome {
         let actual = self.repo.remote_refs(&self.remote, &[&it.name]).ok();
         let actual = actual.and_then(|refs| refs.get(&it.name).copied());
-        PushOutcome::Lost { name: it.name.clone(), expected: it.expected, actual, reason }
+        PushOutcome::Lost {
+            name: it.name.clone(),
+            expected: it.expected,
+            actual,
+            reason,
+        }
     }
 
     /// There was no clear answer: what the remote holds now decides.
     fn ask(&self, error: RepoError) -> Result<PushOutcome, RepoError> {
         let names: Vec<&RefName> = self.moves.iter().map(|it| &it.name).collect();
         let Ok(refs) = self.repo.remote_refs(&self.remote, &names) else {
-            return Ok(PushOutcome::Unknown { reason: error.to_string() });
+            return Ok(PushOutcome::Unknown {
+                reason: error.to_string(),
+            });
         };
         let holds = |it: &Move| refs.get(&it.name).copied();
         if let Some(counts) = self.moves.first()
@@ -317,7 +384,11 @@ impl Push<'_> {
             let missing = missing.map(|it| it.name.clone()).collect();
             return Ok(PushOutcome::Taken { missing });
         }
-        match self.moves.iter().find(|it| holds(it) != it.expected.commit()) {
+        match self
+            .moves
+            .iter()
+            .find(|it| holds(it) != it.expected.commit())
+        {
             Some(it) => Ok(PushOutcome::Lost {
                 name: it.name.clone(),
                 expected: it.expected,
@@ -349,8 +420,9 @@ impl Rejection {
             "failed to update ref",
             "incorrect old value",
         ];
-        let reason =
-            summary.split_once('(').map_or(summary, |(_, rest)| rest.trim_end_matches(')'));
+        let reason = summary
+            .split_once('(')
+            .map_or(summary, |(_, rest)| rest.trim_end_matches(')'));
         if RACE.iter().any(|words| reason.contains(words)) || is_race(reason) {
             Self::Lost(reason.to_owned())
         } else if reason.contains("atomic") || summary.starts_with("[remote failure]") {
@@ -369,12 +441,22 @@ fn is_race(words: &str) -> bool {
 
 /// A refusal with what the remote's hook printed, which is for the person who pushes.
 fn with_remote_words(reason: &str, stderr: &str) -> String {
-    let said = stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim);
+    let said = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(str::trim);
     let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
-    if said.is_empty() { reason.to_owned() } else { format!("{reason}: {}", said.join("; ")) }
+    if said.is_empty() {
+        reason.to_owned()
+    } else {
+        format!("{reason}: {}", said.join("; "))
+    }
 }
 
 fn remote_id(text: &str) -> Result<CommitId, RepoError> {
     let message = || format!("its answer `{text}` is no object id");
-    text.parse().map_err(|_| RepoError::Git { verb: "ls-remote".to_owned(), message: message() })
+    text.parse().map_err(|_| RepoError::Git {
+        verb: "ls-remote".to_owned(),
+        message: message(),
+    })
 }

@@ -1,7 +1,8 @@
-//! What the repository itself says of its surroundings: which remote counts, which branch is published.
+//! What the repository itself says of its surroundings: which remote counts, which branch is
+//! published.
 //!
-//! All of it is read from git's configuration, variables and refs; never from a committed file, so that no
-//! commit can choose its judge.
+//! All of it is read from git's configuration, variables and refs; never from a committed file, so
+//! that no commit can choose its judge.
 
 use super::config::GitConfig;
 use super::{RefName, Repo, RepoError};
@@ -28,8 +29,8 @@ pub enum Remote {
 }
 
 impl Repo {
-    /// The remote that counts: `refguard.remote`, else the only one. A bare repository has none: it is the
-    /// one that others push to.
+    /// The remote that counts: `refguard.remote`, else the only one. A bare repository has none: it
+    /// is the one that others push to.
     pub fn chosen_remote(&self) -> Result<Remote, RepoError> {
         if let Some(remote) = &self.followed_remote {
             return Ok(Remote::Named(remote.clone()));
@@ -46,20 +47,28 @@ impl Repo {
         let names = config.names_in("remote", "url");
         let source = names.into_iter().find(|name| is_mirror(config, name));
         Ok(source.map(|name| {
-            let url = config.get(&format!("remote.{name}.url")).unwrap_or_default();
+            let url = config
+                .get(&format!("remote.{name}.url"))
+                .unwrap_or_default();
             format!("{name} ({url})")
         }))
     }
 
     /// The publish branch, as the repository names it: a variable or setting, what `HEAD` of a bare
-    /// repository names, what the remote's `HEAD` named when it was cloned. Only without any remote one of the
-    /// usual names is taken. `None`: no such branch is there yet.
+    /// repository names, what the remote's `HEAD` named when it was cloned. Only without any remote
+    /// one of the usual names is taken. `None`: no such branch is there yet.
     pub fn publish_branch(&self) -> Result<Option<RefName>, RepoError> {
-        // A server's hook may inherit the variables of the one who pushes: there only the repository's own word counts.
-        let variable = self.env.get(PUBLISH_BRANCH_VARIABLE).filter(|_| !self.is_imagined);
+        // A server's hook may inherit the variables of the one who pushes: there only the
+        // repository's own word counts.
+        let variable = self
+            .env
+            .get(PUBLISH_BRANCH_VARIABLE)
+            .filter(|_| !self.is_imagined);
         let variable = variable.map(|name| name.to_string_lossy());
         let config = self.config()?;
-        let setting = config.get("refguard.publishbranch").map(std::borrow::Cow::from);
+        let setting = config
+            .get("refguard.publishbranch")
+            .map(std::borrow::Cow::from);
         if let Some(name) = variable.or(setting) {
             return RefName::branch(&name).map(Some);
         }
@@ -78,7 +87,9 @@ impl Repo {
                     head.and_then(|head| head.as_str().strip_prefix(&copies).map(str::to_owned));
                 match branch {
                     Some(branch) => RefName::branch(&branch).map(Some),
-                    None => Err(RepoError::UnnamedPublishBranch { remote: Some(remote) }),
+                    None => Err(RepoError::UnnamedPublishBranch {
+                        remote: Some(remote),
+                    }),
                 }
             }
             Remote::Ambiguous(_) => Err(RepoError::UnnamedPublishBranch { remote: None }),
@@ -135,8 +146,8 @@ fn choose_remote(config: &GitConfig) -> Remote {
     }
 }
 
-/// A remote that every ref is copied from. One that is only pushed to (`--mirror=push`) has no `fetch`: this
-/// repository is then the source, not the copy.
+/// A remote that every ref is copied from. One that is only pushed to (`--mirror=push`) has no
+/// `fetch`: this repository is then the source, not the copy.
 fn is_mirror(config: &GitConfig, name: &str) -> bool {
     let fetch = format!("remote.{name}.fetch");
     let mut fetched = config.get_all(&fetch).peekable();
@@ -150,8 +161,10 @@ mod tests {
     use super::*;
 
     fn config(entries: &[(&str, &str)]) -> GitConfig {
-        let listed: String =
-            entries.iter().map(|(key, value)| format!("{key}\n{value}\0")).collect();
+        let listed: String = entries
+            .iter()
+            .map(|(key, value)| format!("{key}\n{value}\0"))
+            .collect();
         GitConfig::parse(listed.as_bytes())
     }
 
@@ -159,12 +172,18 @@ mod tests {
     fn one_remote_counts_and_of_several_the_named_one() {
         assert_eq!(choose_remote(&config(&[])), Remote::None);
         let one = ("remote.origin.url", "a");
-        assert_eq!(choose_remote(&config(&[one])), Remote::Named("origin".into()));
+        assert_eq!(
+            choose_remote(&config(&[one])),
+            Remote::Named("origin".into())
+        );
         let two = ("remote.fork.url", "b");
         let both = Remote::Ambiguous(vec!["origin".into(), "fork".into()]);
         assert_eq!(choose_remote(&config(&[one, two])), both);
         let named = ("refguard.remote", "fork");
-        assert_eq!(choose_remote(&config(&[one, two, named])), Remote::Named("fork".into()));
+        assert_eq!(
+            choose_remote(&config(&[one, two, named])),
+            Remote::Named("fork".into())
+        );
     }
 
     #[test]

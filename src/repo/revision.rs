@@ -7,12 +7,15 @@ use super::{CommitId, RefName, Repo, RepoError};
 
 /// The name that a revision begins with, before git's operators.
 pub fn first_name(revision: &str) -> &str {
-    revision.split(['^', '~', '@', ':']).next().unwrap_or_default()
+    revision
+        .split(['^', '~', '@', ':'])
+        .next()
+        .unwrap_or_default()
 }
 
 impl Repo {
-    /// What a ref holds. It must be a ref of its own that holds a commit; a ref that cannot be read is
-    /// an error, never "absent".
+    /// What a ref holds. It must be a ref of its own that holds a commit; a ref that cannot be read
+    /// is an error, never "absent".
     pub fn read_ref(&self, name: &RefName) -> Result<Option<CommitId>, RepoError> {
         if let Some(taken) = self.refs.get(name) {
             return Ok(*taken);
@@ -25,12 +28,20 @@ impl Repo {
         if found.kind() == Some(ReferenceType::Symbolic) {
             let target = String::from_utf8_lossy(found.symbolic_target_bytes().unwrap_or_default())
                 .into_owned();
-            return Err(RepoError::SymbolicRef { name: name.clone(), target });
+            return Err(RepoError::SymbolicRef {
+                name: name.clone(),
+                target,
+            });
         }
-        let Some(target) = found.target() else { return Ok(None) };
+        let Some(target) = found.target() else {
+            return Ok(None);
+        };
         match self.kind_of(target)? {
             ObjectType::Commit => Ok(Some(target.into())),
-            kind => Err(RepoError::NotACommit { name: name.to_string(), kind: kind.to_string() }),
+            kind => Err(RepoError::NotACommit {
+                name: name.to_string(),
+                kind: kind.to_string(),
+            }),
         }
     }
 
@@ -47,12 +58,13 @@ impl Repo {
 
     /// As [`Self::read_ref`], for a ref that must exist.
     pub fn require_ref(&self, name: &RefName) -> Result<CommitId, RepoError> {
-        self.read_ref(name)?.ok_or_else(|| RepoError::NoSuchRef { name: name.clone() })
+        self.read_ref(name)?
+            .ok_or_else(|| RepoError::NoSuchRef { name: name.clone() })
     }
 
     /// The commit that a revision names. `known` are the environments by their names (and whatever
-    /// else must not be confused with a tag): such a name, or the full name of its ref, is looked up
-    /// as that ref and as nothing else, also at the head of git's own syntax. The rest is git's.
+    /// else must not be confused with a tag): such a name, or the full name of its ref, is looked
+    /// up as that ref and as nothing else, also at the head of git's own syntax. The rest is git's.
     pub fn resolve(
         &self,
         revision: &str,
@@ -60,7 +72,9 @@ impl Repo {
     ) -> Result<CommitId, RepoError> {
         let base = first_name(revision);
         let rest = revision.strip_prefix(base).unwrap_or_default();
-        let named = known.iter().find(|(name, full)| *name == base || full.as_str() == base);
+        let named = known
+            .iter()
+            .find(|(name, full)| *name == base || full.as_str() == base);
         let Some((_, full)) = named else {
             // Git takes the tag of a name; a person means the branch.
             let branch = self.branch_before_tag(base)?;
@@ -68,7 +82,11 @@ impl Repo {
             return self.ask(revision, meant.as_deref().unwrap_or(revision));
         };
         let tip = self.require_ref(full)?;
-        if rest.is_empty() { Ok(tip) } else { self.ask(revision, &format!("{full}{rest}")) }
+        if rest.is_empty() {
+            Ok(tip)
+        } else {
+            self.ask(revision, &format!("{full}{rest}"))
+        }
     }
 
     /// The branch that the first name of a revision means, where there is a tag of that name too.
@@ -82,7 +100,9 @@ impl Repo {
             return Ok(None);
         }
         // What is no name of a branch is none of a tag either.
-        let Ok(branch) = RefName::branch(name) else { return Ok(None) };
+        let Ok(branch) = RefName::branch(name) else {
+            return Ok(None);
+        };
         let is_there = |full: &str| match self.git.find_reference(full) {
             Ok(_) => Ok(true),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
@@ -107,7 +127,8 @@ impl Repo {
         }
     }
 
-    /// What a full name, or `HEAD`, is taken to hold, if it is taken to hold something else than it does.
+    /// What a full name, or `HEAD`, is taken to hold, if it is taken to hold something else than it
+    /// does.
     fn taken_for(&self, revision: &str) -> Option<Option<CommitId>> {
         let head = || {
             self.git
@@ -118,8 +139,11 @@ impl Repo {
                 .flatten()
                 .map(str::to_owned)
         };
-        let name =
-            if revision == "HEAD" && !self.refs.is_empty() { head()? } else { revision.to_owned() };
+        let name = if revision == "HEAD" && !self.refs.is_empty() {
+            head()?
+        } else {
+            revision.to_owned()
+        };
         self.refs.get(&RefName::new(name).ok()?).copied()
     }
 
@@ -127,11 +151,16 @@ impl Repo {
     pub fn refs_below(&self, prefix: &str) -> Result<Vec<(RefName, CommitId)>, RepoError> {
         let what = || RepoError::objects(format!("list the refs below `{prefix}`"));
         let mut found = Vec::new();
-        for reference in self.git.references_glob(&format!("{prefix}*")).map_err(what())? {
+        for reference in self
+            .git
+            .references_glob(&format!("{prefix}*"))
+            .map_err(what())?
+        {
             let reference = reference.map_err(what())?;
-            if let (Some(target), Ok(name)) =
-                (reference.target(), std::str::from_utf8(reference.name_bytes()))
-            {
+            if let (Some(target), Ok(name)) = (
+                reference.target(),
+                std::str::from_utf8(reference.name_bytes()),
+            ) {
                 found.push((RefName::new(name)?, target.into()));
             }
         }
@@ -144,19 +173,31 @@ impl Repo {
             Ok(commit) => Ok(commit.id().into()),
             Err(_) => {
                 let kind = object.kind().map_or("thing", |kind| kind.str()).to_owned();
-                Err(RepoError::NotACommit { name: revision.to_owned(), kind })
+                Err(RepoError::NotACommit {
+                    name: revision.to_owned(),
+                    kind,
+                })
             }
         }
     }
 
     fn ask_git(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
-        let none = || RepoError::NoSuchRevision { revision: written.to_owned(), near: None };
+        let none = || RepoError::NoSuchRevision {
+            revision: written.to_owned(),
+            near: None,
+        };
         if revision.is_empty() || revision.contains('\0') {
             return Err(none());
         }
         let named = format!("{revision}^{{commit}}");
         let answer = self
-            .command(["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
+            .command([
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                &named,
+            ])
             .limit(QUICK)
             .run();
         match answer {
@@ -167,6 +208,9 @@ impl Repo {
     }
 
     fn kind_of(&self, id: git2::Oid) -> Result<ObjectType, RepoError> {
-        self.odb()?.read_header(id).map(|(_, kind)| kind).map_err(RepoError::object(id))
+        self.odb()?
+            .read_header(id)
+            .map(|(_, kind)| kind)
+            .map_err(RepoError::object(id))
     }
 }

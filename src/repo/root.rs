@@ -25,27 +25,52 @@ impl Root {
         let dir = fs::canonicalize(dir).map_err(RepoError::io("open the folder", dir))?;
         let Some(repo) = repo else {
             let root = marked(&dir, None).unwrap_or(&dir).to_owned();
-            return Ok(Self { dir: Some(root), prefix: String::new(), repo: None });
+            return Ok(Self {
+                dir: Some(root),
+                prefix: String::new(),
+                repo: None,
+            });
         };
-        let Some(top) =
-            repo.work_tree().filter(|_| !dir.starts_with(repo.git_dir())).map(Path::to_owned)
+        let Some(top) = repo
+            .work_tree()
+            .filter(|_| !dir.starts_with(repo.git_dir()))
+            .map(Path::to_owned)
         else {
-            return Ok(Self { dir: None, prefix: String::new(), repo: Some(repo) });
+            return Ok(Self {
+                dir: None,
+                prefix: String::new(),
+                repo: Some(repo),
+            });
         };
-        let start = if dir.starts_with(&top) { dir.as_path() } else { top.as_path() };
+        let start = if dir.starts_with(&top) {
+            dir.as_path()
+        } else {
+            top.as_path()
+        };
         let root = marked(start, Some(&top)).unwrap_or(start);
         let prefix = slashed(root.strip_prefix(&top).unwrap_or(Path::new("")))?;
-        Ok(Self { dir: Some(root.to_owned()), prefix, repo: Some(repo) })
+        Ok(Self {
+            dir: Some(root.to_owned()),
+            prefix,
+            repo: Some(repo),
+        })
     }
 
     /// The folder on disk; none in a bare repository.
     pub fn dir(&self) -> Result<&Path, RepoError> {
-        let git_dir =
-            || self.repo.as_ref().map(|repo| repo.git_dir().to_owned()).unwrap_or_default();
-        self.dir.as_deref().ok_or_else(|| RepoError::NoWorkTree { dir: git_dir() })
+        let git_dir = || {
+            self.repo
+                .as_ref()
+                .map(|repo| repo.git_dir().to_owned())
+                .unwrap_or_default()
+        };
+        self.dir
+            .as_deref()
+            .ok_or_else(|| RepoError::NoWorkTree { dir: git_dir() })
     }
 
-    /// The same folder in commits and in the index: relative to their top, with `/`, empty at the top.
+    /// The same folder in commits and in the index: relative to their top, with `/`, empty at the
+    /// top.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -53,26 +78,37 @@ impl Root {
     /// The same folder as if some refs held something else, or nothing.
     #[must_use]
     pub fn with_refs(self, refs: BTreeMap<RefName, Option<CommitId>>) -> Self {
-        Self { repo: self.repo.map(|repo| repo.with_refs(refs)), ..self }
+        Self {
+            repo: self.repo.map(|repo| repo.with_refs(refs)),
+            ..self
+        }
     }
 
     /// The same folder, of a repository in which one remote counts whatever the configuration says.
     #[must_use]
     pub fn following(self, remote: Option<&str>) -> Self {
-        Self { repo: self.repo.map(|repo| repo.following(remote)), ..self }
+        Self {
+            repo: self.repo.map(|repo| repo.following(remote)),
+            ..self
+        }
     }
 
-    /// Another folder of the same repository, by its place in commits: a bare repository cannot be looked
-    /// into for it.
+    /// Another folder of the same repository, by its place in commits: a bare repository cannot be
+    /// looked into for it.
     #[must_use]
     pub fn at_prefix(self, prefix: &str) -> Self {
-        Self { prefix: prefix.trim_matches('/').to_owned(), ..self }
+        Self {
+            prefix: prefix.trim_matches('/').to_owned(),
+            ..self
+        }
     }
 
     /// The repository, which most verbs need.
     pub fn repo(&self) -> Result<&Repo, RepoError> {
         let dir = || self.dir.clone().unwrap_or_default();
-        self.repo.as_ref().ok_or_else(|| RepoError::NotARepository { dir: dir() })
+        self.repo
+            .as_ref()
+            .ok_or_else(|| RepoError::NotARepository { dir: dir() })
     }
 
     /// The repository, if there is one.
@@ -82,14 +118,20 @@ impl Root {
 }
 
 fn marked<'a>(dir: &'a Path, top: Option<&Path>) -> Option<&'a Path> {
-    let inside = dir.ancestors().take_while(|above| top.is_none_or(|top| above.starts_with(top)));
+    let inside = dir
+        .ancestors()
+        .take_while(|above| top.is_none_or(|top| above.starts_with(top)));
     inside.into_iter().find(|above| above.join(MARK).is_file())
 }
 
 /// A relative path as git writes it.
 fn slashed(path: &Path) -> Result<String, RepoError> {
-    let parts: Option<Vec<&str>> =
-        path.components().map(|part| part.as_os_str().to_str()).collect();
-    let not_utf8 = || RepoError::NotUtf8 { path: path.to_string_lossy().into_owned() };
+    let parts: Option<Vec<&str>> = path
+        .components()
+        .map(|part| part.as_os_str().to_str())
+        .collect();
+    let not_utf8 = || RepoError::NotUtf8 {
+        path: path.to_string_lossy().into_owned(),
+    };
     Ok(parts.ok_or_else(not_utf8)?.join("/"))
 }

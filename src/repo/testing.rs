@@ -31,7 +31,10 @@ impl TestRepo {
         let clone = Self::plain();
         let url = format!("file://{}", self.path.display());
         clone.git(
-            ["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]),
+            ["clone", "-q"]
+                .into_iter()
+                .chain(options.iter().copied())
+                .chain([url.as_str(), "."]),
         );
         clone
     }
@@ -59,7 +62,11 @@ impl TestRepo {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         vars.extend(std::env::var("PATH").map(|path| ("PATH".to_owned(), path)));
-        Self { _dir: dir, path, vars }
+        Self {
+            _dir: dir,
+            path,
+            vars,
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -76,7 +83,9 @@ impl TestRepo {
 
     /// The environment with more in it.
     pub fn env_with(&self, more: &[(&str, &str)]) -> GitEnv {
-        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         self.vars.iter().cloned().chain(more).collect()
     }
 
@@ -91,14 +100,22 @@ impl TestRepo {
 
     /// The environment without some of it.
     pub fn env_without(&self, names: &[&str]) -> GitEnv {
-        self.vars.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
+        self.vars
+            .iter()
+            .filter(|(name, _)| !names.contains(&name.as_str()))
+            .cloned()
+            .collect()
     }
 
     /// Runs git here; it must succeed.
     pub fn git<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> String {
         let args: Vec<&str> = args.into_iter().collect();
         let out = self.try_git(&args);
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
     }
 
@@ -123,13 +140,20 @@ impl TestRepo {
             .env_clear()
             .envs(self.vars.clone());
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(stream.as_bytes())
+            .unwrap();
         assert!(child.wait().unwrap().success());
     }
 
     /// Installs a hook of a few lines of shell.
     pub fn hook(&self, name: &str, script: &str) {
-        let dir = self.path.join(self.git(["rev-parse", "--git-path", "hooks"]));
+        let dir = self
+            .path
+            .join(self.git(["rev-parse", "--git-path", "hooks"]));
         fs::create_dir_all(&dir).unwrap();
         write_script(&dir.join(name), script);
     }
@@ -154,7 +178,9 @@ impl TestRepo {
     }
 
     pub fn id(&self, revision: &str) -> CommitId {
-        self.git(["rev-parse", "--verify", revision]).parse().unwrap()
+        self.git(["rev-parse", "--verify", revision])
+            .parse()
+            .unwrap()
     }
 
     pub fn open(&self) -> Repo {
@@ -191,6 +217,11 @@ pub(crate) fn paths(listing: &Listing<'_>) -> Vec<String> {
 
 /// The contents of a listing's files.
 pub(crate) fn texts(listing: &Listing<'_>) -> Vec<String> {
-    let files = listing.entries.iter().filter(|entry| entry.kind == EntryKind::File);
-    files.map(|entry| String::from_utf8(listing.read(entry).unwrap()).unwrap()).collect()
+    let files = listing
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::File);
+    files
+        .map(|entry| String::from_utf8(listing.read(entry).unwrap()).unwrap())
+        .collect()
 }

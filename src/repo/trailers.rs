@@ -1,5 +1,5 @@
-//! The trailers at the end of a commit message, read strictly: a promotion is recognised by them, so
-//! what git itself would guess at is refused here.
+//! The trailers at the end of a commit message, read strictly: a promotion is recognised by them,
+//! so what git itself would guess at is refused here.
 
 /// Why a message that has trailers of ours is not well-formed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,11 +11,13 @@ const OURS: &str = "Refguard-";
 
 /// The `Refguard-*` trailers of a message, without that beginning, in order; empty if it has none.
 ///
-/// They stand in the last paragraph, which is not the first and holds nothing but trailers. Keys are
-/// spelt exactly, values are one line, not empty and without control characters.
+/// They stand in the last paragraph, which is not the first and holds nothing but trailers. Keys
+/// are spelt exactly, values are one line, not empty and without control characters.
 pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     let message = message.trim_end_matches('\n');
-    let Some((_, last)) = message.rsplit_once("\n\n") else { return Ok(Vec::new()) };
+    let Some((_, last)) = message.rsplit_once("\n\n") else {
+        return Ok(Vec::new());
+    };
     if !last.lines().any(starts_like_ours) {
         return Ok(Vec::new());
     }
@@ -62,8 +64,14 @@ mod tests {
 
     #[test]
     fn only_the_last_paragraph_counts_and_it_must_not_be_the_first() {
-        assert_eq!(parse("subject\n\nRefguard-Promotion: 1\n").unwrap(), [("Promotion", "1")]);
-        assert_eq!(parse("subject\n\nRefguard-Promotion: 1\n\nmore\n").unwrap(), []);
+        assert_eq!(
+            parse("subject\n\nRefguard-Promotion: 1\n").unwrap(),
+            [("Promotion", "1")]
+        );
+        assert_eq!(
+            parse("subject\n\nRefguard-Promotion: 1\n\nmore\n").unwrap(),
+            []
+        );
         assert_eq!(parse("Refguard-Promotion: 1\n").unwrap(), []);
         assert_eq!(parse("").unwrap(), []);
         let signed = "subject\n\nRefguard-Promotion: 1\nSigned-off-by: A <a@b>\n";

@@ -1,5 +1,5 @@
-//! Moving refs: one compare-and-swap for all of them, by `git update-ref`, so that hooks, reflogs and
-//! locks are git's own.
+//! Moving refs: one compare-and-swap for all of them, by `git update-ref`, so that hooks, reflogs
+//! and locks are git's own.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -16,8 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
 /// What git says where a ref does not hold what was expected.
-pub(super) const OTHER_VALUE: [&str; 3] =
-    ["but expected", "reference already exists", "unable to resolve reference"];
+pub(super) const OTHER_VALUE: [&str; 3] = [
+    "but expected",
+    "reference already exists",
+    "unable to resolve reference",
+];
 
 /// Refs that are to move together, each from an expected value. Nothing has happened yet.
 #[derive(Debug)]
@@ -86,17 +89,26 @@ enum Attempt<'r> {
 impl Repo {
     /// A transaction that moves nothing yet; `why` goes into the reflog.
     pub fn transaction(&self, why: impl Into<String>) -> Transaction<'_> {
-        Transaction { repo: self, why: why.into(), moves: Vec::new() }
+        Transaction {
+            repo: self,
+            why: why.into(),
+            moves: Vec::new(),
+        }
     }
 
     /// Drops a copy of a remote's ref.
     pub(super) fn drop_ref(&self, name: &RefName) -> Result<(), RepoError> {
-        self.command(["update-ref", "--no-deref", "-d", name.as_str()]).run().map(drop)
+        self.command(["update-ref", "--no-deref", "-d", name.as_str()])
+            .run()
+            .map(drop)
     }
 
     /// The work tree, of any that the repository has, in which a branch is checked out.
     pub fn checked_out_in(&self, name: &RefName) -> Result<Option<PathBuf>, RepoError> {
-        let listed = self.command(["worktree", "list", "--porcelain"]).run()?.text();
+        let listed = self
+            .command(["worktree", "list", "--porcelain"])
+            .run()?
+            .text();
         let branch = format!("branch {name}");
         let holds = |block: &&str| block.lines().any(|line| line == branch);
         let block = listed.split("\n\n").find(holds);
@@ -109,7 +121,11 @@ impl Repo {
 impl<'r> Transaction<'r> {
     /// Adds a ref. The first is the one that counts; the others follow it.
     pub fn set(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
-        self.moves.push(Move { name: name.clone(), expected, new });
+        self.moves.push(Move {
+            name: name.clone(),
+            expected,
+            new,
+        });
         self
     }
 
@@ -142,7 +158,10 @@ impl<'r> Transaction<'r> {
             if name.is_branch()
                 && let Some(work_tree) = self.repo.checked_out_in(name)?
             {
-                return Err(RepoError::CheckedOut { name: name.clone(), work_tree });
+                return Err(RepoError::CheckedOut {
+                    name: name.clone(),
+                    work_tree,
+                });
             }
         }
         Ok(())
@@ -150,15 +169,28 @@ impl<'r> Transaction<'r> {
 
     /// Locks the refs and compares.
     fn prepare(self) -> Result<Attempt<'r>, RepoError> {
-        let mut git = self.repo.durable(["update-ref", "-m", &self.why, "--stdin"]).start()?;
+        let mut git = self
+            .repo
+            .durable(["update-ref", "-m", &self.why, "--stdin"])
+            .start()?;
         git.say("start\n");
-        for Move { name, expected, new } in &self.moves {
-            let old = expected.commit().map_or(NOTHING.to_owned(), |old| old.to_string());
+        for Move {
+            name,
+            expected,
+            new,
+        } in &self.moves
+        {
+            let old = expected
+                .commit()
+                .map_or(NOTHING.to_owned(), |old| old.to_string());
             git.say(&format!("option no-deref\nupdate {name} {new} {old}\n"));
         }
         git.say("prepare\n");
         if git.await_line("prepare: ok")? {
-            return Ok(Attempt::Prepared(Prepared { transaction: self, git }));
+            return Ok(Attempt::Prepared(Prepared {
+                transaction: self,
+                git,
+            }));
         }
         let ending = git.finish(Vec::new())?;
         if let Some(lost) = self.lost()? {
@@ -166,7 +198,9 @@ impl<'r> Transaction<'r> {
         }
         let lock = lock_in_the_way(&ending.stderr);
         // Git saw another value, and now it is the expected one again.
-        let moved_back = OTHER_VALUE.iter().any(|words| ending.stderr.contains(words));
+        let moved_back = OTHER_VALUE
+            .iter()
+            .any(|words| ending.stderr.contains(words));
         if lock.is_some() || moved_back {
             return Ok(Attempt::Busy(self, lock));
         }
@@ -178,7 +212,11 @@ impl<'r> Transaction<'r> {
         for Move { name, expected, .. } in &self.moves {
             let actual = self.repo.read_ref(name)?;
             if actual != expected.commit() {
-                return Ok(Some(Lost { name: name.clone(), expected: *expected, actual }));
+                return Ok(Some(Lost {
+                    name: name.clone(),
+                    expected: *expected,
+                    actual,
+                }));
             }
         }
         Ok(None)
@@ -198,8 +236,9 @@ impl Prepared<'_> {
         self.transaction.repo.env.pass("ref-prepared")?;
         self.git.say("commit\n");
         let ending = self.git.finish(Vec::new())?;
-        // While the refs were locked nobody else could have put the new value there: where it stands,
-        // git died after the move, and a ref that it left behind is healed by whoever comes next.
+        // While the refs were locked nobody else could have put the new value there: where it
+        // stands, git died after the move, and a ref that it left behind is healed by whoever comes
+        // next.
         if !ending.success && !self.transaction.has_moved()? {
             return Err(failure("update-ref", &ending.stderr));
         }
@@ -211,7 +250,10 @@ impl Prepared<'_> {
 impl Locked {
     fn at(path: &Path) -> Self {
         let changed = path.metadata().and_then(|found| found.modified()).ok();
-        Self { path: path.to_owned(), age: changed.and_then(|time| time.elapsed().ok()) }
+        Self {
+            path: path.to_owned(),
+            age: changed.and_then(|time| time.elapsed().ok()),
+        }
     }
 }
 

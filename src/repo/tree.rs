@@ -21,11 +21,17 @@ pub struct TreeItem {
 impl TreeItem {
     /// A plain file with that content.
     pub fn file(blob: BlobId) -> Self {
-        Self { mode: PLAIN_FILE, id: blob.oid() }
+        Self {
+            mode: PLAIN_FILE,
+            id: blob.oid(),
+        }
     }
 
     pub(super) fn of(entry: &git2::TreeEntry<'_>) -> Self {
-        Self { mode: entry.filemode(), id: entry.id() }
+        Self {
+            mode: entry.filemode(),
+            id: entry.id(),
+        }
     }
 
     /// What kind of entry it is; `None` for a folder.
@@ -44,7 +50,10 @@ impl TreeItem {
     }
 
     pub(super) fn of_folder(tree: TreeId) -> Self {
-        Self { mode: 0o040_000, id: tree.oid() }
+        Self {
+            mode: 0o040_000,
+            id: tree.oid(),
+        }
     }
 
     /// As `git mktree` reads it: mode, type and id.
@@ -119,9 +128,14 @@ impl Repo {
         let odb = self.odb()?;
         let mut entries = Vec::with_capacity(sides.len());
         for (path, side) in sides {
-            let mut entry = Entry { blob: side.blob, ..Entry::new(path.clone(), side.kind) };
+            let mut entry = Entry {
+                blob: side.blob,
+                ..Entry::new(path.clone(), side.kind)
+            };
             if let Some(blob) = side.blob {
-                let header = odb.read_header(blob.oid()).map_err(RepoError::object(blob.oid()))?;
+                let header = odb
+                    .read_header(blob.oid())
+                    .map_err(RepoError::object(blob.oid()))?;
                 entry.size = header.0 as u64;
             }
             entries.push(entry);
@@ -138,8 +152,13 @@ impl Repo {
     pub fn item_at(&self, tree: TreeId, path: &str) -> Result<Option<TreeItem>, RepoError> {
         let mut here = Some(TreeItem::of_folder(tree));
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let Some(folder) = here.and_then(|item| item.folder()) else { return Ok(None) };
-            here = self.find_tree(folder)?.get_name(name).map(|entry| TreeItem::of(&entry));
+            let Some(folder) = here.and_then(|item| item.folder()) else {
+                return Ok(None);
+            };
+            here = self
+                .find_tree(folder)?
+                .get_name(name)
+                .map(|entry| TreeItem::of(&entry));
         }
         Ok(here)
     }
@@ -151,7 +170,10 @@ impl Repo {
         };
         let marks = self.tree_sides(tree, "", &is_mark)?;
         let folder = |path: &str| {
-            path.strip_suffix("refguard.yaml").unwrap_or("").trim_end_matches('/').to_owned()
+            path.strip_suffix("refguard.yaml")
+                .unwrap_or("")
+                .trim_end_matches('/')
+                .to_owned()
         };
         let mut roots: Vec<String> = marks.iter().map(|(path, _)| folder(path)).collect();
         roots.sort_unstable();
@@ -171,16 +193,23 @@ impl Repo {
 
     /// The content of a blob. Check its size first.
     pub fn read_blob(&self, blob: BlobId) -> Result<Vec<u8>, RepoError> {
-        let object = self.git.find_blob(blob.oid()).map_err(RepoError::object(blob.oid()))?;
+        let object = self
+            .git
+            .find_blob(blob.oid())
+            .map_err(RepoError::object(blob.oid()))?;
         Ok(object.content().to_owned())
     }
 
     pub(super) fn odb(&self) -> Result<git2::Odb<'_>, RepoError> {
-        self.git.odb().map_err(RepoError::objects("open the object store"))
+        self.git
+            .odb()
+            .map_err(RepoError::objects("open the object store"))
     }
 
     pub(super) fn find_tree(&self, tree: TreeId) -> Result<git2::Tree<'_>, RepoError> {
-        self.git.find_tree(tree.oid()).map_err(RepoError::object(tree.oid()))
+        self.git
+            .find_tree(tree.oid())
+            .map_err(RepoError::object(tree.oid()))
     }
 
     /// Every entry below a folder that is no folder itself; dot-folders are left out.
@@ -215,26 +244,35 @@ impl Repo {
 
 type Visit<'a> = &'a mut dyn FnMut(String, EntryKind, &TreeItem) -> Result<(), RepoError>;
 
-/// The path of an entry, and its kind unless it is a folder. A folder whose name is not UTF-8 has one:
-/// what is below it must not vanish.
+/// The path of an entry, and its kind unless it is a folder. A folder whose name is not UTF-8 has
+/// one: what is below it must not vanish.
 pub(super) fn named(at: &str, name: &[u8], kind: Option<EntryKind>) -> (String, Option<EntryKind>) {
     match std::str::from_utf8(name) {
         Ok(name) => (format!("{at}{name}"), kind),
-        Err(_) => (format!("{at}{}", String::from_utf8_lossy(name)), Some(EntryKind::NotUtf8)),
+        Err(_) => (
+            format!("{at}{}", String::from_utf8_lossy(name)),
+            Some(EntryKind::NotUtf8),
+        ),
     }
 }
 
 pub(super) fn two_entries(at: &str, name: &[u8]) -> RepoError {
-    RepoError::TwoEntries { path: format!("{at}{}", String::from_utf8_lossy(name)) }
+    RepoError::TwoEntries {
+        path: format!("{at}{}", String::from_utf8_lossy(name)),
+    }
 }
 
 fn measured(odb: &git2::Odb<'_>, mut entry: Entry, item: &TreeItem) -> Result<Entry, RepoError> {
     if entry.kind != EntryKind::File {
         return Ok(entry);
     }
-    let (size, kind) = odb.read_header(item.id).map_err(RepoError::object(item.id))?;
+    let (size, kind) = odb
+        .read_header(item.id)
+        .map_err(RepoError::object(item.id))?;
     if kind != ObjectType::Blob {
-        return Err(RepoError::MissingObject { id: item.id.to_string() });
+        return Err(RepoError::MissingObject {
+            id: item.id.to_string(),
+        });
     }
     entry.size = size as u64;
     entry.blob = item.blob();

@@ -1,5 +1,5 @@
-//! The work tree as a source: its tracked and untracked files but not the ignored ones; outside git,
-//! all files. Dot-folders are not searched, submodules not entered.
+//! The work tree as a source: its tracked and untracked files but not the ignored ones; outside
+//! git, all files. Dot-folders are not searched, submodules not entered.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirEntry, FileType};
@@ -26,8 +26,9 @@ impl Root {
             seen: 0,
             followed: HashSet::new(),
         };
-        if let Some((repo, top)) =
-            self.maybe_repo().and_then(|repo| Some((repo, repo.work_tree()?)))
+        if let Some((repo, top)) = self
+            .maybe_repo()
+            .and_then(|repo| Some((repo, repo.work_tree()?)))
         {
             let tracked = repo.index_entries(self.prefix(), true)?;
             walk.git = Ignored::at_root(repo, top, root).map(|ignored| Git { ignored, tracked });
@@ -45,7 +46,10 @@ impl Root {
         for (path, found) in &left_out {
             entries.push(entry_of(&odb, path.clone(), found)?);
         }
-        Ok(Listing::new(entries, Reader::FilesAndBlobs(root.to_owned(), odb)))
+        Ok(Listing::new(
+            entries,
+            Reader::FilesAndBlobs(root.to_owned(), odb),
+        ))
     }
 }
 
@@ -61,7 +65,9 @@ impl Repo {
             path,
         ]);
         // Only a look: no lock is taken to refresh the index, and the path is no pattern.
-        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
+        command
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_LITERAL_PATHSPECS", "1");
         Ok(!command.run()?.stdout.is_empty())
     }
 }
@@ -85,8 +91,8 @@ struct Git {
 }
 
 impl Walk<'_> {
-    /// One folder: `at` is its path with a final `/`, `real` where it truly is. Below a symbolic link
-    /// git looks for nothing, so nothing is ignored there.
+    /// One folder: `at` is its path with a final `/`, `real` where it truly is. Below a symbolic
+    /// link git looks for nothing, so nothing is ignored there.
     fn folder(
         &mut self,
         at: &str,
@@ -121,7 +127,10 @@ impl Walk<'_> {
     ) -> Result<(), RepoError> {
         let name = item.file_name();
         let Some(name) = name.to_str() else {
-            self.push(format!("{at}{}", name.to_string_lossy()), EntryKind::NotUtf8);
+            self.push(
+                format!("{at}{}", name.to_string_lossy()),
+                EntryKind::NotUtf8,
+            );
             return Ok(());
         };
         let path = format!("{at}{name}");
@@ -139,7 +148,14 @@ impl Walk<'_> {
         if kind.is_symlink() {
             return self.link(path, real, &place, is_dot(name));
         }
-        self.push(path, if kind.is_file() { EntryKind::File } else { EntryKind::Special });
+        self.push(
+            path,
+            if kind.is_file() {
+                EntryKind::File
+            } else {
+                EntryKind::Special
+            },
+        );
         Ok(())
     }
 
@@ -158,7 +174,8 @@ impl Walk<'_> {
         }
     }
 
-    /// A symbolic link is what it leads to, if that is under the root: a mounted ConfigMap is made of them.
+    /// A symbolic link is what it leads to, if that is under the root: a mounted ConfigMap is made
+    /// of them.
     fn link(
         &mut self,
         path: String,
@@ -199,10 +216,12 @@ impl Walk<'_> {
         })
     }
 
-    /// The files that a sparse checkout leaves out of the work tree, and which are not there: for git they
-    /// are unchanged, not deleted.
+    /// The files that a sparse checkout leaves out of the work tree, and which are not there: for
+    /// git they are unchanged, not deleted.
     fn take_left_out(&mut self) -> Vec<(String, IndexEntry)> {
-        let Some(git) = &mut self.git else { return Vec::new() };
+        let Some(git) = &mut self.git else {
+            return Vec::new();
+        };
         let (root, wanted) = (self.root, self.wanted);
         let is_left_out = |path: &str, found: &IndexEntry| {
             found.is_left_out
@@ -211,8 +230,9 @@ impl Walk<'_> {
                 && root.join(path).symlink_metadata().is_err()
         };
         let tracked = std::mem::take(&mut git.tracked);
-        let (left_out, tracked): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            tracked.into_iter().partition(|(path, found)| is_left_out(path, found));
+        let (left_out, tracked): (BTreeMap<_, _>, BTreeMap<_, _>) = tracked
+            .into_iter()
+            .partition(|(path, found)| is_left_out(path, found));
         git.tracked = tracked;
         left_out.into_iter().collect()
     }

@@ -32,14 +32,18 @@ fn repo() -> TestRepo {
 }
 
 fn promote(repo: &TestRepo, more: &[&str]) {
-    let _ = repo.run(["promote"].into_iter().chain(more.iter().copied())).ok();
+    let _ = repo
+        .run(["promote"].into_iter().chain(more.iter().copied()))
+        .ok();
 }
 
 fn obstacles(why: &Value, policy: &str) -> Vec<String> {
     let policies = why["policies"].as_array().unwrap();
     let found = policies.iter().find(|it| it["policy"] == policy).unwrap();
     let kinds = found["obstacles"].as_array().unwrap().iter();
-    kinds.map(|it| it["kind"].as_str().unwrap().to_owned()).collect()
+    kinds
+        .map(|it| it["kind"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -47,7 +51,9 @@ fn why_names_what_stands_between_a_request_and_each_policy() {
     let repo = repo();
     promote(&repo, &[]);
     let why = |args: &[&str]| -> Value {
-        let line = ["why", "--format", "json"].into_iter().chain(args.iter().copied());
+        let line = ["why", "--format", "json"]
+            .into_iter()
+            .chain(args.iter().copied());
         repo.run(line).json()
     };
     let eu = why(&["--team", "eu", "--guardrail", "pii"]);
@@ -63,17 +69,40 @@ fn why_names_what_stands_between_a_request_and_each_policy() {
     assert_eq!(obstacles(&us, "strict"), ["pattern"]);
     assert_eq!(obstacles(&us, "spare"), ["no-attachment"]);
     assert_eq!(obstacles(&us, "lax"), ["pattern", "remove"]);
-    let order: Vec<_> = us["policies"].as_array().unwrap().iter().map(|it| &it["policy"]).collect();
+    let order: Vec<_> = us["policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["policy"])
+        .collect();
     assert_eq!(order, ["strict", "spare", "lax"]);
 
     let lab = why(&["--team", "lab", "--model", "o1", "--guardrail", "audit"]);
-    assert_eq!((&lab["has"], obstacles(&lab, "lax").is_empty()), (&json!(true), true));
+    assert_eq!(
+        (&lab["has"], obstacles(&lab, "lax").is_empty()),
+        (&json!(true), true)
+    );
 
     // The change that it names gives the guardrail.
     let text = repo.run(["why", "--team", "us", "--guardrail", "pii"]).ok();
-    assert!(text.contains("add `us` to `teams` at attachments/eu.yaml:1"), "{text}");
-    repo.write("attachments/eu.yaml", &attachment("strict", "teams: [eu, us]"));
-    let line = ["why", "--team", "us", "--guardrail", "pii", "--worktree", "--format", "json"];
+    assert!(
+        text.contains("add `us` to `teams` at attachments/eu.yaml:1"),
+        "{text}"
+    );
+    repo.write(
+        "attachments/eu.yaml",
+        &attachment("strict", "teams: [eu, us]"),
+    );
+    let line = [
+        "why",
+        "--team",
+        "us",
+        "--guardrail",
+        "pii",
+        "--worktree",
+        "--format",
+        "json",
+    ];
     assert_eq!(repo.run(line).json()["has"], true);
 }
 
@@ -81,40 +110,81 @@ fn why_names_what_stands_between_a_request_and_each_policy() {
 fn why_names_conditions_and_defaults() {
     let repo = TestRepo::new();
     repo.policy("base", "guardrails: {add: [log]}")
-        .policy("gpt", "guardrails: {add: [pii]}\ncondition: {model: \"gpt-.*\"}")
+        .policy(
+            "gpt",
+            "guardrails: {add: [pii]}\ncondition: {model: \"gpt-.*\"}",
+        )
         .policy("late", "guardrails: {add: [pii]}")
         .write("attachments/a.yaml", &attachment("base", "scope: \"*\""))
         .write("attachments/b.yaml", &attachment("gpt", "scope: \"*\""))
-        .write("attachments/c.yaml", &attachment("late", "scope: \"*\"\ndefault: true"))
+        .write(
+            "attachments/c.yaml",
+            &attachment("late", "scope: \"*\"\ndefault: true"),
+        )
         .commit("one");
     promote(&repo, &[]);
-    let why = repo.run(["why", "--model", "o1", "--guardrail", "pii", "--format", "json"]).json();
+    let why = repo
+        .run([
+            "why",
+            "--model",
+            "o1",
+            "--guardrail",
+            "pii",
+            "--format",
+            "json",
+        ])
+        .json();
     assert_eq!(obstacles(&why, "gpt"), ["condition"]);
     assert_eq!(obstacles(&why, "late"), ["default"]);
-    let text = repo.run(["why", "--model", "o1", "--guardrail", "pii"]).ok();
-    assert!(text.starts_with("no: a request with model `o1` does not get pii\n"), "{text}");
+    let text = repo
+        .run(["why", "--model", "o1", "--guardrail", "pii"])
+        .ok();
+    assert!(
+        text.starts_with("no: a request with model `o1` does not get pii\n"),
+        "{text}"
+    );
     assert!(
         text.contains("add `o1` to `condition.model` of `gpt` at policies/gpt.yaml:1"),
         "{text}"
     );
-    assert!(text.contains("leave `default: true` out at attachments/c.yaml:1"), "{text}");
+    assert!(
+        text.contains("leave `default: true` out at attachments/c.yaml:1"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_name_that_nobody_has_is_said_with_one_that_is_near() {
     let repo = repo();
     promote(&repo, &[]);
-    let said = repo.run(["why", "--team", "eu", "--guardrail", "pij"]).fails(2);
+    let said = repo
+        .run(["why", "--team", "eu", "--guardrail", "pij"])
+        .fails(2);
     assert!(said.contains("did you mean `pii`?"), "{said}");
     let said = repo.run(["matrix", "--guardrail", "audt"]).fails(2);
     assert!(said.contains("did you mean `audit`?"), "{said}");
-    let said = repo.run(["blame", "--team", "eu", "--guardrail", "pij"]).fails(2);
+    let said = repo
+        .run(["blame", "--team", "eu", "--guardrail", "pij"])
+        .fails(2);
     assert!(said.contains("did you mean `pii`?"), "{said}");
     // One that only the catalog has is known; nothing gives it.
-    let why = repo.run(["why", "--team", "eu", "--guardrail", "other", "--format", "json"]).json();
+    let why = repo
+        .run([
+            "why",
+            "--team",
+            "eu",
+            "--guardrail",
+            "other",
+            "--format",
+            "json",
+        ])
+        .json();
     assert_eq!((&why["has"], &why["policies"]), (&json!(false), &json!([])));
     let said = repo.run(["resolve", "--team", "uu"]).ends(0).stderr;
-    assert!(said.contains("no catalog lists the team `uu`; did you mean"), "{said}");
+    assert!(
+        said.contains("no catalog lists the team `uu`; did you mean"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -129,25 +199,42 @@ fn where_there_is_no_such_set_each_verb_says_so() {
     }
     let repo = repo();
     for said in each(&repo, &[]) {
-        assert!(said.contains("nothing was promoted to `production` yet"), "{said}");
+        assert!(
+            said.contains("nothing was promoted to `production` yet"),
+            "{said}"
+        );
     }
     promote(&repo, &[]);
     for said in each(&repo, &["--env", "prod"]) {
-        assert!(said.contains("`prod`") && said.contains("production"), "{said}");
+        assert!(
+            said.contains("`prod`") && said.contains("production"),
+            "{said}"
+        );
     }
-    let object = repo.run(["blame", "--env", "prod", "--format", "json"]).ends(2).stdout;
+    let object = repo
+        .run(["blame", "--env", "prod", "--format", "json"])
+        .ends(2)
+        .stdout;
     let object: Value = serde_json::from_str(&object).unwrap();
     assert_eq!(object["version"], 1);
-    assert!(object["error"]["message"].as_str().unwrap().contains("prod"));
+    assert!(
+        object["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("prod")
+    );
 
     // A shallow clone has the set, but not the way that led to it.
-    repo.policy("spare", "guardrails: {add: [pii, log]}").commit("two");
+    repo.policy("spare", "guardrails: {add: [pii, log]}")
+        .commit("two");
     promote(&repo, &[]);
     let shallow = repo.cloned(&["--depth", "1", "--no-single-branch"]);
     let said = shallow.run(["blame", "--team", "eu"]).fails(2);
     assert!(said.contains("shallow"), "{said}");
     let whole = repo.cloned(&[]);
-    let events = whole.run(["blame", "--team", "eu", "--format", "json"]).json();
+    let events = whole
+        .run(["blame", "--team", "eu", "--format", "json"])
+        .json();
     assert_eq!(events["events"].as_array().unwrap().len(), 3);
 }
 
@@ -155,7 +242,10 @@ fn where_there_is_no_such_set_each_verb_says_so() {
 fn replay(blame: &Value, until: u64) -> BTreeSet<String> {
     let mut got = BTreeSet::new();
     for event in blame["events"].as_array().unwrap().iter().rev() {
-        if event["promotion"].as_u64().is_some_and(|number| number <= until) {
+        if event["promotion"]
+            .as_u64()
+            .is_some_and(|number| number <= until)
+        {
             let guardrail = event["guardrail"].as_str().unwrap().to_owned();
             let fits = match event["kind"].as_str().unwrap() {
                 "gained" => got.insert(guardrail),
@@ -171,7 +261,8 @@ fn replay(blame: &Value, until: u64) -> BTreeSet<String> {
 fn blame_tells_of_every_promotion_what_resolving_there_tells() {
     let repo = repo();
     promote(&repo, &["--reason", "the first"]);
-    repo.policy("base", "guardrails: {add: [log, other]}").commit("more in a parent");
+    repo.policy("base", "guardrails: {add: [log, other]}")
+        .commit("more in a parent");
     promote(&repo, &[]);
     repo.remove("policies/strict.yaml")
         .policy("elsewhere/strict", "guardrails: {add: [audit]}")
@@ -182,10 +273,14 @@ fn blame_tells_of_every_promotion_what_resolving_there_tells() {
         .commit("moved, without a parent");
     promote(&repo, &["--allow-weaken", "a test"]);
     repo.policy("spare", "guardrails: {add: [pii]}\ncondition: {model: o1}")
-        .write("attachments/spare.yaml", &attachment("spare", "models: [o1]"))
+        .write(
+            "attachments/spare.yaml",
+            &attachment("spare", "models: [o1]"),
+        )
         .commit("touches one model");
     promote(&repo, &[]);
-    repo.write("attachments/eu.yaml", &attachment("strict", "teams: [us]")).commit("another team");
+    repo.write("attachments/eu.yaml", &attachment("strict", "teams: [us]"))
+        .commit("another team");
     promote(&repo, &["--reason", "moved on"]);
     let _ = repo.run(["rollback", "--reason", "back"]).ok();
     promote(&repo, &["--release-hold", "again"]);
@@ -205,13 +300,17 @@ fn blame_tells_of_every_promotion_what_resolving_there_tells() {
         &["--team", "us", "--model", "gpt-4"],
         &["--team", "lab", "--model", "o1"],
     ] {
-        let line = ["blame", "--format", "json"].into_iter().chain(context.iter().copied());
+        let line = ["blame", "--format", "json"]
+            .into_iter()
+            .chain(context.iter().copied());
         let blame = repo.run(line).json();
         assert_eq!(blame["skipped"], json!([]));
         for number in 1..=9 {
             let at = format!("production#{number}");
             let line = ["resolve", "--at", &at, "--format", "json"];
-            let due = repo.run(line.into_iter().chain(context.iter().copied())).json();
+            let due = repo
+                .run(line.into_iter().chain(context.iter().copied()))
+                .json();
             let due: BTreeSet<String> = serde_json::from_value(due["guardrails"].clone()).unwrap();
             assert_eq!(replay(&blame, number), due, "{context:?} at {number}");
         }
@@ -222,35 +321,79 @@ fn blame_tells_of_every_promotion_what_resolving_there_tells() {
 fn blame_names_who_why_and_the_document_that_did_it() {
     let repo = repo();
     promote(&repo, &["--reason", "the first"]);
-    repo.policy("spare", "guardrails: {add: [pii, audit]}").commit("touches nobody");
+    repo.policy("spare", "guardrails: {add: [pii, audit]}")
+        .commit("touches nobody");
     promote(&repo, &[]);
     repo.policy("strict", "inherit: base\nguardrails: {add: [audit]}")
         .write("attachments/us.yaml", &attachment("spare", "teams: [us]"))
         .commit("two things");
-    promote(&repo, &["--allow-weaken", "agreed in review", "--reason", "less is more"]);
+    promote(
+        &repo,
+        &[
+            "--allow-weaken",
+            "agreed in review",
+            "--reason",
+            "less is more",
+        ],
+    );
 
     let blame = |more: &[&str]| -> Value {
-        let line = ["blame", "--team", "eu", "--guardrail", "pii", "--format", "json"];
-        repo.run(line.into_iter().chain(more.iter().copied())).json()
+        let line = [
+            "blame",
+            "--team",
+            "eu",
+            "--guardrail",
+            "pii",
+            "--format",
+            "json",
+        ];
+        repo.run(line.into_iter().chain(more.iter().copied()))
+            .json()
     };
     let found = blame(&[]);
-    let [lost, gained] = &found["events"].as_array().unwrap()[..] else { panic!("{found}") };
-    assert_eq!((&lost["kind"], &lost["promotion"]), (&json!("lost"), &json!(3)));
+    let [lost, gained] = &found["events"].as_array().unwrap()[..] else {
+        panic!("{found}")
+    };
+    assert_eq!(
+        (&lost["kind"], &lost["promotion"]),
+        (&json!("lost"), &json!(3))
+    );
     assert_eq!(lost["reason"], "less is more");
     assert_eq!(
         lost["because"],
         json!([{"kind": "Policy", "name": "strict", "file": "policies/strict.yaml", "line": 1, "change": "changed"}])
     );
-    assert_eq!((&gained["kind"], &gained["promotion"]), (&json!("gained"), &json!(1)));
-    let files: Vec<&Value> =
-        gained["because"].as_array().unwrap().iter().map(|cause| &cause["file"]).collect();
+    assert_eq!(
+        (&gained["kind"], &gained["promotion"]),
+        (&json!("gained"), &json!(1))
+    );
+    let files: Vec<&Value> = gained["because"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cause| &cause["file"])
+        .collect();
     assert_eq!(files, ["policies/strict.yaml", "attachments/eu.yaml"]);
 
-    let text = repo.run(["blame", "--team", "eu", "--guardrail", "pii"]).ok();
-    assert!(text.contains("- pii  strict changed, policies/strict.yaml:1"), "{text}");
+    let text = repo
+        .run(["blame", "--team", "eu", "--guardrail", "pii"])
+        .ok();
+    assert!(
+        text.contains("- pii  strict changed, policies/strict.yaml:1"),
+        "{text}"
+    );
     // From a promotion back, and no further than one.
-    assert_eq!(blame(&["--at", "#2"])["events"].as_array().unwrap().len(), 1);
-    assert_eq!(blame(&["--since", "#2"])["events"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        blame(&["--at", "#2"])["events"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(
+        blame(&["--since", "#2"])["events"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(blame(&["--since", "#2", "--at", "#2"])["events"], json!([]));
     assert!(repo.run(["blame", "--at", "main~9"]).code == Some(2));
 }
@@ -261,17 +404,24 @@ fn blame_passes_over_what_was_never_served() {
     promote(&repo, &[]);
     // Somebody moves the branch by hand, to a set that is none.
     repo.git(["checkout", "-q", "--detach", "production"]);
-    repo.policy("strict", "guardrails: {add: [audit]}").policy("spare", "inherit: nobody");
+    repo.policy("strict", "guardrails: {add: [audit]}")
+        .policy("spare", "inherit: nobody");
     let broken = repo.commit("by hand");
     repo.git(["checkout", "-q", "main"]);
     repo.git(["branch", "-f", "production", &broken]);
-    repo.policy("base", "guardrails: {add: [log, other]}").commit("sound again");
+    repo.policy("base", "guardrails: {add: [log, other]}")
+        .commit("sound again");
     promote(&repo, &[]);
 
-    let blame = repo.run(["blame", "--team", "eu", "--format", "json"]).json();
+    let blame = repo
+        .run(["blame", "--team", "eu", "--format", "json"])
+        .json();
     assert_eq!(blame["skipped"][0]["commit"], json!(broken));
     let said = blame["skipped"][0]["message"].as_str().unwrap();
-    assert!(said.contains("policies/spare.yaml:4") && said.contains("nobody"), "{said}");
+    assert!(
+        said.contains("policies/spare.yaml:4") && said.contains("nobody"),
+        "{said}"
+    );
     let events: Vec<(&Value, &Value)> = blame["events"]
         .as_array()
         .unwrap()
@@ -279,8 +429,14 @@ fn blame_passes_over_what_was_never_served() {
         .map(|event| (&event["promotion"], &event["guardrail"]))
         .collect();
     let due = [(2, "other"), (1, "audit"), (1, "log"), (1, "pii")];
-    let due: Vec<(Value, Value)> = due.iter().map(|(n, name)| (json!(n), json!(name))).collect();
-    assert_eq!(events, due.iter().map(|(n, name)| (n, name)).collect::<Vec<_>>());
+    let due: Vec<(Value, Value)> = due
+        .iter()
+        .map(|(n, name)| (json!(n), json!(name)))
+        .collect();
+    assert_eq!(
+        events,
+        due.iter().map(|(n, name)| (n, name)).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -292,9 +448,15 @@ fn a_matrix_is_written_for_people_programs_and_spreadsheets() {
     )
     .commit("odd");
     promote(&repo, &[]);
-    let run = |format: &str| repo.run(["matrix", "--model", "gpt-4", "--format", format]).ok();
+    let run = |format: &str| {
+        repo.run(["matrix", "--model", "gpt-4", "--format", format])
+            .ok()
+    };
     let object: Value = serde_json::from_str(&run("json")).unwrap();
-    assert_eq!((&object["version"], &object["by"]), (&json!(1), &json!(["team"])));
+    assert_eq!(
+        (&object["version"], &object["by"]),
+        (&json!(1), &json!(["team"]))
+    );
     assert_eq!(
         object["rows"][0],
         json!({"names": {"team": ["<b>", "=cmd|x", "us"]}, "guardrails": ["log"]})
@@ -308,23 +470,41 @@ fn a_matrix_is_written_for_people_programs_and_spreadsheets() {
         "TEAM             GUARDRAILS\n<b>, =cmd|x, us  log\neu               audit, log, pii\nlab              audit, log\n"
     );
     let page = run("html");
-    assert!(page.contains("<code>&lt;b&gt;</code>") && !page.contains("<b>"), "{page}");
+    assert!(
+        page.contains("<code>&lt;b&gt;</code>") && !page.contains("<b>"),
+        "{page}"
+    );
     let table = run("markdown");
-    assert!(table.starts_with("| team | guardrails |\n| --- | --- |\n"), "{table}");
+    assert!(
+        table.starts_with("| team | guardrails |\n| --- | --- |\n"),
+        "{table}"
+    );
     assert!(
         table.contains("<code>&#61;cmd&#124;x</code>") || table.contains("cmd&#124;x"),
         "{table}"
     );
 
-    let csv =
-        repo.run(["matrix", "--by", "team,model", "--guardrail", "pii", "--format", "csv"]).ok();
+    let csv = repo
+        .run([
+            "matrix",
+            "--by",
+            "team,model",
+            "--guardrail",
+            "pii",
+            "--format",
+            "csv",
+        ])
+        .ok();
     assert_eq!(
         csv,
         "team,model,guardrails\r\n\"<b>, =cmd|x, us\",\"gpt-4, o1\",\r\n\
          eu,\"gpt-4, o1\",pii\r\nlab,gpt-4,\r\nlab,o1,pii\r\n"
     );
     let said = repo.run(["matrix", "--by", "key"]).fails(2);
-    assert!(said.contains("no catalog lists the names of keys"), "{said}");
+    assert!(
+        said.contains("no catalog lists the names of keys"),
+        "{said}"
+    );
     let said = repo.run(["matrix", "--by", "team,team"]).fails(2);
     assert!(said.contains("named twice"), "{said}");
 }
@@ -333,12 +513,18 @@ fn a_matrix_is_written_for_people_programs_and_spreadsheets() {
 fn a_name_that_there_is_not_leads_to_the_one_that_is_near_at_every_verb() {
     let repo = repo();
     repo.policy("healthcare-compliance", "guardrails: {add: [pii]}")
-        .write("attachments/h.yaml", &attachment("healthcare-compliance", "teams: [us]"))
+        .write(
+            "attachments/h.yaml",
+            &attachment("healthcare-compliance", "teams: [us]"),
+        )
         .commit("two");
     promote(&repo, &[]);
     let means = |line: &str, near: &str| {
         let said = repo.run(line.split(' ')).fails(2);
-        assert!(said.contains(&format!("did you mean `{near}`?")), "{line}: {said}");
+        assert!(
+            said.contains(&format!("did you mean `{near}`?")),
+            "{line}: {said}"
+        );
     };
     for line in [
         "show helthcare",
@@ -377,10 +563,17 @@ fn a_name_that_there_is_not_leads_to_the_one_that_is_near_at_every_verb() {
         ("why --team ue --guardrail pii", "eu"),
         ("matrix --team ue --by model", "eu"),
         ("resolve --policy helthcare", "healthcare-compliance"),
-        ("why --policy helthcare --guardrail pii", "healthcare-compliance"),
+        (
+            "why --policy helthcare --guardrail pii",
+            "healthcare-compliance",
+        ),
     ] {
         let run = repo.run(line.split(' ')).ends(0);
-        assert!(run.stderr.contains(&format!("did you mean `{near}`?")), "{line}: {}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("did you mean `{near}`?")),
+            "{line}: {}",
+            run.stderr
+        );
     }
 }
 
@@ -394,18 +587,26 @@ fn a_time_is_read_alike_by_every_verb() {
         assert_eq!(repo.run(line).ends(0).stderr, "", "{time}");
     }
     // Tomorrow the promotion is in force; a day ago nothing was.
-    for verb in
-        ["resolve --team eu --at", "diff", "why --team eu --guardrail pii --at", "matrix --at"]
-    {
+    for verb in [
+        "resolve --team eu --at",
+        "diff",
+        "why --team eu --guardrail pii --at",
+        "matrix --at",
+    ] {
         for time in [now, "2999-01-01"] {
             let _ = repo.run(verb.split(' ').chain([time])).ok();
         }
         for time in ["2000-01-01", "2000-01-01T00:00:00Z", "9999d"] {
             let said = repo.run(verb.split(' ').chain([time])).fails(2);
-            assert!(said.contains("nothing was in `production` at"), "{verb} {time}: {said}");
+            assert!(
+                said.contains("nothing was in `production` at"),
+                "{verb} {time}: {said}"
+            );
         }
     }
-    let _ = repo.run(["blame", "--team", "eu", "--at", "2999-01-01"]).ok();
+    let _ = repo
+        .run(["blame", "--team", "eu", "--at", "2999-01-01"])
+        .ok();
     let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment in UTC), or so long ago";
     for line in [
         "resolve --now 2026-02-30",
@@ -419,21 +620,28 @@ fn a_time_is_read_alike_by_every_verb() {
     }
     // A name that the repository has is no date.
     repo.git(["tag", "2000-01-01", "main"]);
-    let _ = repo.run(["resolve", "--team", "eu", "--at", "2000-01-01"]).ok();
+    let _ = repo
+        .run(["resolve", "--team", "eu", "--at", "2000-01-01"])
+        .ok();
 }
 
 #[test]
 fn blame_counts_what_it_lists() {
     let repo = repo();
     promote(&repo, &[]);
-    repo.policy("strict", "inherit: base\nguardrails: {add: [audit]}").commit("two");
+    repo.policy("strict", "inherit: base\nguardrails: {add: [audit]}")
+        .commit("two");
     promote(&repo, &[]);
-    repo.policy("spare", "guardrails: {add: [log]}").commit("three");
+    repo.policy("spare", "guardrails: {add: [log]}")
+        .commit("three");
     promote(&repo, &[]);
     let said = repo.run(["blame", "--team", "eu"]).ok();
     let heading = "a request with team `eu`, in production: 3 gained and 1 lost, at 2 times (3 promotions and other moves looked at)\n";
     assert!(said.starts_with(heading), "{said}");
-    let signs =
-        |sign: &str| said.lines().filter(|line| line.starts_with(&format!("  {sign} "))).count();
+    let signs = |sign: &str| {
+        said.lines()
+            .filter(|line| line.starts_with(&format!("  {sign} ")))
+            .count()
+    };
     assert_eq!((signs("+"), signs("-")), (3, 1), "{said}");
 }

@@ -26,7 +26,8 @@ fn named() -> TestRepo {
     .commit("one");
     let _ = repo.run(["promote", "--reason", "the first"]).ok();
     let _ = repo.run(["promote", "--to", "staging"]).ok();
-    repo.policy("spare", "guardrails: {add: [pii_masking]}").commit("two");
+    repo.policy("spare", "guardrails: {add: [pii_masking]}")
+        .commit("two");
     let _ = repo.run(["promote", "--allow-safeguards", "a test"]).ok();
     repo
 }
@@ -34,7 +35,11 @@ fn named() -> TestRepo {
 /// The PATH with the program that is tested before all others.
 fn path() -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_refguard"));
-    format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap())
+    format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    )
 }
 
 /// What bash offers for the last word of a line, without options.
@@ -45,14 +50,18 @@ fn offered(repo: &TestRepo, line: &[&str]) -> Vec<String> {
          $function refguard \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"\n\
          printf '%s\\n' \"${COMPREPLY[@]}\"";
     let mut bash = repo.prepared(Command::new("bash"));
-    bash.args(["--norc", "--noprofile", "-c", script, "bash", "refguard"]).args(line);
+    bash.args(["--norc", "--noprofile", "-c", script, "bash", "refguard"])
+        .args(line);
     let out = bash.env("PATH", path()).output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && said.is_empty(), "{line:?}: {said}");
     let text = String::from_utf8(out.stdout).unwrap();
     let words = text.lines().map(str::trim).filter(|word| !word.is_empty());
     // After an empty word the options of the verb are offered too.
-    words.filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
+    words
+        .filter(|word| !word.starts_with('-'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -60,17 +69,26 @@ fn bash_offers_the_names_that_a_repository_has() {
     let repo = named();
     for (line, due) in [
         (&["show", "h"][..], &["healthcare-compliance"][..]),
-        (&["versions", ""], &["baseline", "healthcare-compliance", "spare"]),
+        (
+            &["versions", ""],
+            &["baseline", "healthcare-compliance", "spare"],
+        ),
         (&["log", "--env", "s"], &["staging"]),
         (&["promote", "--to", ""], &["production", "staging"]),
         (&["rollback", "--to", ""], &["2", "1"]),
         (&["rollback", "--env", "staging", "--to", ""], &["1"]),
-        (&["resolve", "--at", "production#"], &["production#2", "production#1"]),
+        (
+            &["resolve", "--at", "production#"],
+            &["production#2", "production#1"],
+        ),
         (&["diff", "ma"], &["main"]),
         (&["explain", "unused-p"], &["unused-policy"]),
         (&["explain", "RG00"], &["RG001"]),
         (&["validate", "--level", "unused-pol"], &["unused-policy="]),
-        (&["why", "--guardrail", "p"], &["phi_redaction", "pii_masking"]),
+        (
+            &["why", "--guardrail", "p"],
+            &["phi_redaction", "pii_masking"],
+        ),
         (&["resolve", "--team", ""], &["health-eu", "health-us"]),
         (&["wh"], &["why"]),
         (&["resolve", "--format", ""], &["human", "json"]),
@@ -80,7 +98,8 @@ fn bash_offers_the_names_that_a_repository_has() {
         let is_all = found.len() == due.len() || line[0] == "explain" || due.contains(&"main");
         assert!(is_there && is_all, "{line:?}: {found:?}");
     }
-    // Elsewhere by -C; with errors in the work tree from production; where there is nothing, nothing.
+    // Elsewhere by -C; with errors in the work tree from production; where there is nothing,
+    // nothing.
     let elsewhere = TestRepo::plain();
     let dir = repo.path().to_str().unwrap();
     assert_eq!(offered(&elsewhere, &["-C", dir, "show", "b"]), ["baseline"]);
@@ -95,10 +114,15 @@ fn a_name_is_completed_behind_a_tab_at_a_prompt() {
     let repo = named();
     repo.write("rc", "PS1='ready> '\nsource <(refguard completions bash)\n");
     let mut bash = repo.prepared(Command::new("bash"));
-    bash.args(["--noprofile", "--rcfile", "rc", "-i"]).env("PATH", path()).env("TERM", "dumb");
+    bash.args(["--noprofile", "--rcfile", "rc", "-i"])
+        .env("PATH", path())
+        .env("TERM", "dumb");
     let typed = [("ready> ", "refguard show hea\t\n"), ("ready> ", "exit\n")];
     let seen = repo.at_prompt(bash, Screen::of(120, 40), &typed);
-    assert!(seen.contains("refguard show healthcare-compliance"), "{seen}");
+    assert!(
+        seen.contains("refguard show healthcare-compliance"),
+        "{seen}"
+    );
     assert!(seen.contains("phi_redaction"), "{seen}");
 }
 
@@ -107,8 +131,15 @@ fn every_shell_has_a_script_that_asks_the_program() {
     let home = TestRepo::plain();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = home.run(["completions", shell]).ok();
-        assert!(script.contains("REFGUARD_COMPLETE") && script.contains("refguard"), "{script}");
+        assert!(
+            script.contains("REFGUARD_COMPLETE") && script.contains("refguard"),
+            "{script}"
+        );
         // A variable of another program does not switch the verbs off.
-        assert!(home.run_with(["--version"], &[("COMPLETE", shell)]).ok().starts_with("refguard "));
+        assert!(
+            home.run_with(["--version"], &[("COMPLETE", shell)])
+                .ok()
+                .starts_with("refguard ")
+        );
     }
 }

@@ -15,8 +15,11 @@ fn add(guardrails: &str) -> String {
 fn three() -> TestRepo {
     let repo = TestRepo::new();
     repo.write("attachments/all.yaml", ATTACHED);
-    repo.policy("base", &format!("# the first words\n{} # and the last", add("one")))
-        .commit("first");
+    repo.policy(
+        "base",
+        &format!("# the first words\n{} # and the last", add("one")),
+    )
+    .commit("first");
     repo.policy("base", &add("two")).commit("second");
     repo.policy("base", &add("three")).commit("third");
     repo
@@ -29,7 +32,9 @@ mod draft {
     fn an_old_text_comes_back_as_it_was_written() {
         let repo = three();
         let old = repo.git(["show", "main~2:policies/base.yaml"]);
-        let done = repo.run(["draft", "base", "--from", "1", "--format", "json"]).json();
+        let done = repo
+            .run(["draft", "base", "--from", "1", "--format", "json"])
+            .json();
         assert_eq!(
             (&done["number"], &done["file"], &done["changed"]),
             (&json!(1), &json!("policies/base.yaml"), &json!(true))
@@ -39,7 +44,10 @@ mod draft {
         repo.commit("back to the first");
         let versions = repo.run(["versions", "base", "--format", "json"]).json();
         assert_eq!(
-            (&versions["versions"][0]["number"], &versions["versions"][0]["digest"]),
+            (
+                &versions["versions"][0]["number"],
+                &versions["versions"][0]["digest"]
+            ),
             (&json!(4), &versions["versions"][3]["digest"])
         );
     }
@@ -48,7 +56,10 @@ mod draft {
     fn the_newest_text_is_there_already() {
         let repo = three();
         let done = repo.run(["draft", "base", "--format", "json"]).json();
-        assert_eq!((&done["number"], &done["changed"]), (&json!(3), &json!(false)));
+        assert_eq!(
+            (&done["number"], &done["changed"]),
+            (&json!(3), &json!(false))
+        );
         assert_eq!(repo.git(["status", "--porcelain"]), "");
     }
 
@@ -64,7 +75,8 @@ mod draft {
         };
         let old = format!("# about b\n{}", policy("b", &add("one")));
         repo.write("p.yaml", &file(&old)).commit("one");
-        repo.write("p.yaml", &file(&policy("b", &add("two")))).commit("two");
+        repo.write("p.yaml", &file(&policy("b", &add("two"))))
+            .commit("two");
         let _ = repo.run(["draft", "b", "--from", "1"]).ok();
         assert_eq!(repo.read("p.yaml"), file(&old));
     }
@@ -75,12 +87,22 @@ mod draft {
         let mine = policy("base", &add("mine"));
         repo.write("policies/base.yaml", &mine);
         let said = repo.run(["draft", "base", "--from", "1"]).fails(2);
-        assert!(said.contains("not committed") && said.contains("--force"), "{said}");
+        assert!(
+            said.contains("not committed") && said.contains("--force"),
+            "{said}"
+        );
         assert_eq!(repo.read("policies/base.yaml"), mine);
         repo.git(["add", "-A"]);
-        assert!(repo.run(["draft", "base", "--from", "1"]).fails(2).contains("not committed"));
+        assert!(
+            repo.run(["draft", "base", "--from", "1"])
+                .fails(2)
+                .contains("not committed")
+        );
         let _ = repo.run(["draft", "base", "--from", "1", "--force"]).ok();
-        assert!(repo.read("policies/base.yaml").contains("# the first words"));
+        assert!(
+            repo.read("policies/base.yaml")
+                .contains("# the first words")
+        );
     }
 
     #[test]
@@ -93,8 +115,14 @@ mod draft {
         repo.git(["mv", "policies/BASE.yaml", "policies/base.yaml"]);
         repo.commit("another policy takes its file");
         let done = repo.run(["draft", "base", "--format", "json"]).json();
-        assert_eq!((&done["number"], &done["file"]), (&json!(3), &json!("policies/base-2.yaml")));
-        assert_eq!(repo.read("policies/base-2.yaml"), policy("base", &add("three")));
+        assert_eq!(
+            (&done["number"], &done["file"]),
+            (&json!(3), &json!("policies/base-2.yaml"))
+        );
+        assert_eq!(
+            repo.read("policies/base-2.yaml"),
+            policy("base", &add("three"))
+        );
         let said = repo.run(["draft", "base", "--from", "latest"]).fails(2);
         assert!(said.contains("no document"), "{said}");
     }
@@ -102,10 +130,19 @@ mod draft {
     #[test]
     fn a_file_that_cannot_be_read_is_not_guessed_at() {
         let repo = three();
-        repo.write("policies/base.yaml", "apiVersion: refguard/v1\nkind: Policy\nname: [\n");
-        let said = repo.run(["draft", "base", "--from", "1", "--force"]).fails(2);
-        assert!(said.contains("cannot be read") && said.contains("policies/base.yaml"), "{said}");
-        repo.policy("base", &add("a")).write("copy.yaml", &policy("base", &add("b")));
+        repo.write(
+            "policies/base.yaml",
+            "apiVersion: refguard/v1\nkind: Policy\nname: [\n",
+        );
+        let said = repo
+            .run(["draft", "base", "--from", "1", "--force"])
+            .fails(2);
+        assert!(
+            said.contains("cannot be read") && said.contains("policies/base.yaml"),
+            "{said}"
+        );
+        repo.policy("base", &add("a"))
+            .write("copy.yaml", &policy("base", &add("b")));
         assert!(repo.run(["draft", "base"]).fails(2).contains("two places"));
     }
 }
@@ -115,7 +152,8 @@ mod pins {
 
     fn resolve(repo: &TestRepo, policies: &[&str]) -> Value {
         let asked = policies.iter().flat_map(|name| ["--policy", name]);
-        repo.run(["resolve", "--format", "json"].into_iter().chain(asked)).json()
+        repo.run(["resolve", "--format", "json"].into_iter().chain(asked))
+            .json()
     }
 
     #[test]
@@ -129,15 +167,21 @@ mod pins {
             .iter()
             .map(|p| (&p["name"], &p["version"]))
             .collect();
-        assert_eq!(listed, [(&json!("base"), &json!(3)), (&json!("base@1"), &json!(1))]);
+        assert_eq!(
+            listed,
+            [(&json!("base"), &json!(3)), (&json!("base@1"), &json!(1))]
+        );
         assert_eq!(answer["unknown"], json!([]));
     }
 
     #[test]
     fn the_parent_of_a_pinned_version_is_the_one_in_force() {
         let repo = three();
-        repo.policy("child", "inherit: base\nguardrails: {add: [own], remove: [three]}")
-            .commit("a child");
+        repo.policy(
+            "child",
+            "inherit: base\nguardrails: {add: [own], remove: [three]}",
+        )
+        .commit("a child");
         repo.policy("child", "inherit: base").commit("a meek child");
         let pinned = resolve(&repo, &["child@1"]);
         let child = &pinned["policies"][1];
@@ -153,19 +197,37 @@ mod pins {
     fn words_stand_for_numbers_and_what_does_not_exist_is_unknown() {
         let repo = three();
         repo.git(["update-ref", "refs/heads/production", "main~1"]);
-        let answer =
-            resolve(&repo, &["base@latest", "base@production", "base@9", "nobody@1", "base@main"]);
-        let names: Vec<&Value> =
-            answer["policies"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
+        let answer = resolve(
+            &repo,
+            &[
+                "base@latest",
+                "base@production",
+                "base@9",
+                "nobody@1",
+                "base@main",
+            ],
+        );
+        let names: Vec<&Value> = answer["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| &p["name"])
+            .collect();
         assert_eq!(names, ["base", "base@3", "base@2"]);
-        assert_eq!(answer["unknown"], json!(["base@9", "nobody@1", "base@main"]));
+        assert_eq!(
+            answer["unknown"],
+            json!(["base@9", "nobody@1", "base@main"])
+        );
     }
 
     #[test]
     fn a_version_without_a_sound_document_is_unknown() {
         let repo = three();
-        repo.policy("other", "condition: {model: \"(?<!x)y\"}\nguardrails: {add: [x]}")
-            .commit("no such grammar");
+        repo.policy(
+            "other",
+            "condition: {model: \"(?<!x)y\"}\nguardrails: {add: [x]}",
+        )
+        .commit("no such grammar");
         repo.remove("policies/other.yaml").commit("gone");
         assert_eq!(
             resolve(&repo, &["other@1", "other@2"])["unknown"],
@@ -178,9 +240,15 @@ mod pins {
         let repo = three();
         repo.policy("base", &add("mine"));
         assert_eq!(resolve(&repo, &[])["policies"][0]["version"], Value::Null);
-        let old = repo.run(["resolve", "--at", "main~1", "--format", "json"]).json();
+        let old = repo
+            .run(["resolve", "--at", "main~1", "--format", "json"])
+            .json();
         assert_eq!(old["policies"][0]["version"], json!(2));
-        assert!(repo.run(["resolve", "--at", "main~1"]).ok().contains("base@2"));
+        assert!(
+            repo.run(["resolve", "--at", "main~1"])
+                .ok()
+                .contains("base@2")
+        );
     }
 
     #[test]
@@ -212,15 +280,26 @@ mod status {
         let repo = three();
         assert_eq!(status(&repo)["drafts"], changes(&[], &[], &[]));
         repo.policy("other", &add("x")).commit("another");
-        repo.policy("new", &add("x")).policy("base", &add("four")).remove("policies/other.yaml");
+        repo.policy("new", &add("x"))
+            .policy("base", &add("four"))
+            .remove("policies/other.yaml");
         repo.write("policies/moved.yaml", "# nothing\n");
-        assert_eq!(status(&repo)["drafts"], changes(&["new"], &["other"], &["base"]));
+        assert_eq!(
+            status(&repo)["drafts"],
+            changes(&["new"], &["other"], &["base"])
+        );
         repo.git(["checkout", "-q", "-b", "feature"]);
         repo.commit("drafted");
-        assert_eq!(status(&repo)["drafts"], changes(&["new"], &["other"], &["base"]));
+        assert_eq!(
+            status(&repo)["drafts"],
+            changes(&["new"], &["other"], &["base"])
+        );
         repo.write("policies/base.yaml", "name: [\n");
         let drafts = status(&repo)["drafts"].clone();
-        assert_eq!((&drafts["changed"], &drafts["removed"]), (&json!([]), &json!(["other"])));
+        assert_eq!(
+            (&drafts["changed"], &drafts["removed"]),
+            (&json!([]), &json!(["other"]))
+        );
         assert_eq!(drafts["faulty"], json!(["policies/base.yaml"]));
         let text = repo.run(["status"]).ok();
         assert!(
@@ -249,8 +328,11 @@ mod status {
         assert!(!text.contains("drafts: none"), "{text}");
         repo.commit("all of it");
         assert!(repo.run(["status"]).ok().contains("drafts: none"));
-        repo.write("attachments/new.yaml", &ATTACHED.replace("scope", "priority: 4\nscope"))
-            .remove("tests/t.yaml");
+        repo.write(
+            "attachments/new.yaml",
+            &ATTACHED.replace("scope", "priority: 4\nscope"),
+        )
+        .remove("tests/t.yaml");
         let documents = status(&repo)["drafts"]["documents"].clone();
         assert_eq!(
             documents,
@@ -265,7 +347,10 @@ mod status {
     fn a_moved_document_is_no_draft() {
         let repo = three();
         repo.git(["mv", "policies/base.yaml", "b.yaml"]);
-        repo.write("b.yaml", &format!("# moved\n{}", policy("base", &add("three"))));
+        repo.write(
+            "b.yaml",
+            &format!("# moved\n{}", policy("base", &add("three"))),
+        );
         assert_eq!(status(&repo)["drafts"], changes(&[], &[], &[]));
     }
 
@@ -279,8 +364,14 @@ mod status {
         );
         let done = repo.run(["promote", "--format", "json"]).json();
         let found = &status(&repo)["environments"][0];
-        assert_eq!((&found["promotion"], &found["promoted"]), (&json!(1), &json!(repo.id("main"))));
-        assert_eq!((&found["commit"], &found["external"]), (&done["commit"], &json!(false)));
+        assert_eq!(
+            (&found["promotion"], &found["promoted"]),
+            (&json!(1), &json!(repo.id("main")))
+        );
+        assert_eq!(
+            (&found["commit"], &found["external"]),
+            (&done["commit"], &json!(false))
+        );
         assert_eq!((&found["ahead"], &found["behind"]), (&json!(0), &json!(0)));
         repo.policy("base", &add("four")).commit("fourth");
         repo.policy("new", &add("x"))
@@ -291,11 +382,17 @@ mod status {
         lacking["documents"] = json!([
             {"kind": "attachment", "name": "new", "change": "added", "file": "attachments/new.yaml"},
         ]);
-        assert_eq!((&found["behind"], &found["policies"]), (&json!(2), &lacking));
+        assert_eq!(
+            (&found["behind"], &found["policies"]),
+            (&json!(2), &lacking)
+        );
         assert_eq!(found["hold"], Value::Null);
         let _ = repo.run(["hold", "wait for legal"]).ok();
         let hold = &status(&repo)["environments"][0]["hold"];
-        assert_eq!((&hold["reason"], &hold["promotion"]), (&json!("wait for legal"), &json!(2)));
+        assert_eq!(
+            (&hold["reason"], &hold["promotion"]),
+            (&json!("wait for legal"), &json!(2))
+        );
         let text = repo.run(["status"]).ok();
         assert!(
             text.contains("2 commits behind main")
@@ -310,7 +407,10 @@ mod status {
         let _ = repo.run(["promote", "main~1"]).ok();
         repo.git(["update-ref", "refs/heads/production", "main"]);
         let found = &status(&repo)["environments"][0];
-        assert_eq!((&found["external"], &found["promotion"]), (&json!(true), &json!(1)));
+        assert_eq!(
+            (&found["external"], &found["promotion"]),
+            (&json!(true), &json!(1))
+        );
         assert_eq!((&found["ahead"], &found["behind"]), (&json!(0), &json!(0)));
         let told = repo.run(["status"]).ok();
         assert!(
@@ -323,7 +423,10 @@ mod status {
         repo.policy("base", "inherit: nobody").commit("broken");
         repo.git(["update-ref", "refs/heads/production", "HEAD"]);
         let told = repo.run(["status"]).ok();
-        assert!(told.starts_with("! production: its tip holds no valid set"), "{told}");
+        assert!(
+            told.starts_with("! production: its tip holds no valid set"),
+            "{told}"
+        );
         assert!(told.contains("policies/base.yaml:4"), "{told}");
     }
 
@@ -335,7 +438,8 @@ mod status {
         assert_eq!(status(&bare)["drafts"], Value::Null);
         let shallow = repo.cloned(&["--depth=1"]);
         assert_eq!(status(&shallow)["published"]["branch"], "main");
-        // Which promotion this is cannot be told without the history: no number is better than a wrong one.
+        // Which promotion this is cannot be told without the history: no number is better than a
+        // wrong one.
         shallow.git(["update-ref", "refs/heads/production", "main"]);
         let told = shallow.run(["status"]).fails(2);
         assert!(told.contains("git fetch --unshallow"), "{told}");

@@ -1,4 +1,5 @@
-//! What an author's editor makes of the schemas: by yaml-language-server, where the tests are told of it.
+//! What an author's editor makes of the schemas: by yaml-language-server, where the tests are told
+//! of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,17 @@ fn yaml_files(root: &Path) -> Vec<String> {
                 continue;
             } else if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                found.push(
+                    path.strip_prefix(root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
@@ -49,7 +59,10 @@ fn every_file_of_the_example_names_a_schema_that_is_there() {
         assert!(files.len() > 8, "{files:?}");
         for file in files {
             let text = fs::read_to_string(root.join(&file)).unwrap();
-            let named = text.lines().next().and_then(|line| line.strip_prefix(MODELINE));
+            let named = text
+                .lines()
+                .next()
+                .and_then(|line| line.strip_prefix(MODELINE));
             let schema = root
                 .join(&file)
                 .parent()
@@ -57,8 +70,13 @@ fn every_file_of_the_example_names_a_schema_that_is_there() {
                 .join(named.unwrap_or_else(|| panic!("{file} names none")));
             let schema: Value =
                 serde_json::from_str(&fs::read_to_string(&schema).unwrap()).unwrap();
-            let kind = schema["title"].as_str().unwrap_or_else(|| panic!("{file}: {schema}"));
-            assert!(text.contains(&format!("kind: {kind}\n")), "{file} is no {kind}");
+            let kind = schema["title"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{file}: {schema}"));
+            assert!(
+                text.contains(&format!("kind: {kind}\n")),
+                "{file} is no {kind}"
+            );
         }
     }
 }
@@ -67,10 +85,18 @@ fn every_file_of_the_example_names_a_schema_that_is_there() {
 fn ask(server: &str, root: &Path, files: &[&str], place: Option<(usize, usize)>) -> Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/editor/client.mjs");
     let mut command = Command::new("node");
-    command.arg(script).arg(server).args(files).current_dir(root);
+    command
+        .arg(script)
+        .arg(server)
+        .args(files)
+        .current_dir(root);
     command.args(place.map(|(line, character)| format!("+{line}:{character}")));
     let out = command.output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     serde_json::from_slice(&out.stdout).unwrap()
 }
 
@@ -91,7 +117,10 @@ fn yaml_language_server_completes_and_checks() {
     }
     let slips = format!(
         "{MODELINE}../.schema/policy.json\n{}",
-        policy("slips", "gaurdrails: {}\npipeline:\n  mode: pre_cal\n  steps: []")
+        policy(
+            "slips",
+            "gaurdrails: {}\npipeline:\n  mode: pre_cal\n  steps: []"
+        )
     );
     repo.write("policies/slips.yaml", &slips);
     let said = ask(&server, repo.path(), &["policies/slips.yaml"], None);
@@ -99,14 +128,23 @@ fn yaml_language_server_completes_and_checks() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|found| (found["line"].as_u64().unwrap(), found["message"].as_str().unwrap()))
+        .map(|found| {
+            (
+                found["line"].as_u64().unwrap(),
+                found["message"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert!(
-        found.iter().any(|(line, message)| *line == 4 && message.contains("gaurdrails")),
+        found
+            .iter()
+            .any(|(line, message)| *line == 4 && message.contains("gaurdrails")),
         "{found:?}"
     );
     assert!(
-        found.iter().any(|(line, message)| *line == 6 && message.contains("pre_call")),
+        found
+            .iter()
+            .any(|(line, message)| *line == 6 && message.contains("pre_call")),
         "{found:?}"
     );
     // On an empty line: the fields that are not there yet; after `mode:`: its values.
@@ -126,7 +164,10 @@ fn yaml_language_server_completes_and_checks() {
     }
     repo.write(
         "policies/new.yaml",
-        &format!("{MODELINE}../.schema/policy.json\n{}", policy("new", "pipeline:\n  mode: ")),
+        &format!(
+            "{MODELINE}../.schema/policy.json\n{}",
+            policy("new", "pipeline:\n  mode: ")
+        ),
     );
     let modes = completions((5, 8));
     for due in ["pre_call", "post_call"] {

@@ -8,7 +8,8 @@ const ATTACHED: &str =
 /// A set with one policy and one attachment, promoted.
 fn promoted() -> TestRepo {
     let repo = TestRepo::new();
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED);
     repo.commit("one");
     let _ = repo.run(["promote"]).ok();
     repo
@@ -18,12 +19,22 @@ fn promoted() -> TestRepo {
 fn a_log_of_a_policy_that_never_was_is_an_error_with_the_nearest_name() {
     let repo = promoted();
     let said = repo.run(["log", "--policy", "bsae"]).fails(2);
-    assert!(said.contains("`bsae`") && said.contains("did you mean `base`?"), "{said}");
-    assert!(repo.run(["log", "--policy", "base"]).ok().contains("production#1"));
-    repo.policy("later", "guardrails: {add: [pii]}").commit("two");
+    assert!(
+        said.contains("`bsae`") && said.contains("did you mean `base`?"),
+        "{said}"
+    );
+    assert!(
+        repo.run(["log", "--policy", "base"])
+            .ok()
+            .contains("production#1")
+    );
+    repo.policy("later", "guardrails: {add: [pii]}")
+        .commit("two");
     let said = repo.run(["log", "--policy", "later"]).ok();
     assert_eq!(said, "no promotion to production has changed `later` yet\n");
-    let log = repo.run(["log", "--policy", "later", "--format", "json"]).json();
+    let log = repo
+        .run(["log", "--policy", "later", "--format", "json"])
+        .json();
     assert_eq!(log["promotions"], serde_json::json!([]));
 }
 
@@ -32,8 +43,11 @@ fn every_line_of_a_batch_has_the_version_of_its_format() {
     let repo = promoted();
     repo.write("requests", "{\"context\":{}}\nnonsense\n");
     let run = repo.run(["resolve", "--batch", "requests"]).ends(1);
-    let lines: Vec<serde_json::Value> =
-        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(
         (&lines[0]["version"], &lines[0]["guardrails"]),
         (&1.into(), &serde_json::json!(["pii"]))
@@ -47,37 +61,58 @@ fn equal_names_of_test_cases_stay_apart_in_junit() {
     let cases = "cases:\n  - {name: all, context: {team: a}, expect: {includes: [pii]}}\n";
     let test =
         |name: &str| format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: {name}\n{cases}");
-    repo.write("tests/t.yaml", &format!("{}---\n{}", test("one"), test("two")));
+    repo.write(
+        "tests/t.yaml",
+        &format!("{}---\n{}", test("one"), test("two")),
+    );
     let junit = repo.run(["test", "--format", "junit"]).ok();
-    let names: Vec<&str> = junit.lines().filter(|line| line.contains("<testcase")).collect();
+    let names: Vec<&str> = junit
+        .lines()
+        .filter(|line| line.contains("<testcase"))
+        .collect();
     assert_eq!(names.len(), 2);
-    assert!(names[0].contains("name=\"all\"") && names[1].contains("name=\"all (2)\""), "{junit}");
+    assert!(
+        names[0].contains("name=\"all\"") && names[1].contains("name=\"all (2)\""),
+        "{junit}"
+    );
 }
 
 #[test]
 fn names_of_files_cannot_write_to_the_terminal() {
     let repo = TestRepo::new();
     let odd = "policies/a\u{1b}[31m\nb.yaml";
-    repo.write(odd, &policy("base", "guardrails: {add: [pii]}")).commit("one");
-    repo.write(odd, &policy("base", "guardrails: {add: [audit]}")).commit("two");
+    repo.write(odd, &policy("base", "guardrails: {add: [pii]}"))
+        .commit("one");
+    repo.write(odd, &policy("base", "guardrails: {add: [audit]}"))
+        .commit("two");
     let said = repo.run(["draft", "base", "--from", "1"]).ok();
     assert_eq!(said, "policies/a\\u{1b}[31m\\nb.yaml now holds base@1\n");
-    for verb in [&["show", "base"][..], &["list"], &["status"], &["validate"], &["diff", "HEAD~1"]]
-    {
+    for verb in [
+        &["show", "base"][..],
+        &["list"],
+        &["status"],
+        &["validate"],
+        &["diff", "HEAD~1"],
+    ] {
         let run = repo.run(verb.iter().copied());
-        assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{verb:?}");
+        assert!(
+            !run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'),
+            "{verb:?}"
+        );
         assert_eq!(run.code, Some(0));
     }
 }
 
-/// A set in which many files use a guardrail that the catalog does not list, and a matrix of cases fails.
+/// A set in which many files use a guardrail that the catalog does not list, and a matrix of cases
+/// fails.
 fn one_typo_in_many_files() -> TestRepo {
     let repo = TestRepo::new();
     repo.write(
         "catalog.yaml",
         "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii, phi]\nteams: [a, b, c, d]\n",
     );
-    repo.policy("base", "guardrails: {add: [pii]}").policy("alone", "guardrails: {add: [pii]}");
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .policy("alone", "guardrails: {add: [pii]}");
     repo.write("attachments/all.yaml", ATTACHED).write(
         "tests/t.yaml",
         "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: each\n    \
@@ -93,17 +128,25 @@ fn one_cause_is_one_annotation_and_every_case_a_line() {
     let said = repo.run(["test", "--format", "github"]).ends(1).stdout;
     let annotations: Vec<&str> = said.lines().filter(|line| line.starts_with("::")).collect();
     assert_eq!(annotations.len(), 1, "{said}");
-    assert!(annotations[0].contains("12 of 12 cases of `t` fail alike"), "{said}");
+    assert!(
+        annotations[0].contains("12 of 12 cases of `t` fail alike"),
+        "{said}"
+    );
     assert_eq!(said.lines().count(), 1 + 12, "{said}");
 
     for name in 0..14 {
         repo.policy(&format!("p{name:02}"), "guardrails: {add: [pij]}");
     }
     let said = repo.run(["validate", "--format", "github"]).ends(1).stdout;
-    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("::error ")).collect();
+    let errors: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("::error "))
+        .collect();
     assert_eq!(errors.len(), 1, "{said}");
     assert!(errors[0].contains("policies/p00.yaml") && errors[0].contains("14 places in all"));
-    let lines = said.lines().filter(|line| line.contains(".yaml:") && line.contains(": error: "));
+    let lines = said
+        .lines()
+        .filter(|line| line.contains(".yaml:") && line.contains(": error: "));
     assert_eq!(lines.count(), 14, "{said}");
 }
 
@@ -112,7 +155,10 @@ fn a_gate_says_a_matrix_that_fails_once() {
     let repo = one_typo_in_many_files();
     let said = repo.run(["promote"]).fails(1);
     assert_eq!(said.matches("refused: gate `tests`").count(), 1, "{said}");
-    assert!(said.contains("(and 11 more cases of the same matrix)"), "{said}");
+    assert!(
+        said.contains("(and 11 more cases of the same matrix)"),
+        "{said}"
+    );
     let words = repo.run(["promote", "--format", "json"]).ends(1).stdout;
     assert_eq!(words.matches("\"gate\": \"tests\"").count(), 12, "{words}");
 }
@@ -121,8 +167,16 @@ fn a_gate_says_a_matrix_that_fails_once() {
 fn a_warning_that_explains_a_failed_test_stands_before_it() {
     let repo = one_typo_in_many_files();
     let run = repo.run(["test"]).ends(1);
-    assert!(run.stderr.contains("no policy adds the guardrail `phi`"), "{}", run.stderr);
-    assert!(!run.stderr.contains("alone"), "it explains nothing: {}", run.stderr);
+    assert!(
+        run.stderr.contains("no policy adds the guardrail `phi`"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        !run.stderr.contains("alone"),
+        "it explains nothing: {}",
+        run.stderr
+    );
     assert!(run.stdout.starts_with("failed t: each"), "{}", run.stdout);
     // Where all is well, or the answer is for programs, nothing is said beside it.
     assert_eq!(repo.run(["test", "--format", "json"]).ends(1).stderr, "");

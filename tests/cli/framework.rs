@@ -17,7 +17,8 @@ fn program() -> Option<PathBuf> {
         .filter(|path| path.exists())
 }
 
-/// A repository whose pre-commit hook is the framework's, with `refguard-system` of this source tree.
+/// A repository whose pre-commit hook is the framework's, with `refguard-system` of this source
+/// tree.
 struct Framework {
     repo: TestRepo,
     program: PathBuf,
@@ -29,15 +30,32 @@ impl Framework {
         let repo = TestRepo::new();
         let bin = Path::new(env!("CARGO_BIN_EXE_refguard")).parent().unwrap();
         let beside = program.parent().unwrap();
-        let path =
-            format!("{}:{}:{}", bin.display(), beside.display(), std::env::var("PATH").unwrap());
+        let path = format!(
+            "{}:{}:{}",
+            bin.display(),
+            beside.display(),
+            std::env::var("PATH").unwrap()
+        );
         let hooks = repo.path().with_file_name("hooks");
         std::fs::create_dir(&hooks).unwrap();
         let declared = include_str!("../../.pre-commit-hooks.yaml");
         std::fs::write(hooks.join(".pre-commit-hooks.yaml"), declared).unwrap();
-        let framework = Self { repo, program, path };
-        for args in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "hooks"]] {
-            assert!(framework.git(&[&["-C", "../hooks"], args].concat()).status.success());
+        let framework = Self {
+            repo,
+            program,
+            path,
+        };
+        for args in [
+            &["init", "-q"][..],
+            &["add", "-A"],
+            &["commit", "-q", "-m", "hooks"],
+        ] {
+            assert!(
+                framework
+                    .git(&[&["-C", "../hooks"], args].concat())
+                    .status
+                    .success()
+            );
         }
         let revision = framework.repo.git(["-C", "../hooks", "rev-parse", "HEAD"]);
         let config = format!(
@@ -65,7 +83,12 @@ impl Framework {
     }
 
     fn git(&self, args: &[&str]) -> Output {
-        self.repo.prepared(Command::new("git")).env("PATH", &self.path).args(args).output().unwrap()
+        self.repo
+            .prepared(Command::new("git"))
+            .env("PATH", &self.path)
+            .args(args)
+            .output()
+            .unwrap()
     }
 
     fn refused(&self, args: &[&str]) -> String {
@@ -77,7 +100,11 @@ impl Framework {
     fn commits(&self, message: &str) {
         for args in [&["add", "-A"][..], &["commit", "-q", "-m", message]] {
             let out = self.git(args);
-            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            assert!(
+                out.status.success(),
+                "{}",
+                String::from_utf8_lossy(&out.stderr)
+            );
         }
     }
 }
@@ -90,23 +117,35 @@ fn the_framework_judges_what_is_staged() {
     };
     let framework = Framework::new(program);
     let repo = &framework.repo;
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED);
     framework.commits("one");
-    repo.policy("base", "gaurdrails: {add: [pii]}").git(["add", "-A"]);
+    repo.policy("base", "gaurdrails: {add: [pii]}")
+        .git(["add", "-A"]);
     let said = framework.refused(&["commit", "-m", "two"]);
     assert!(
         said.contains("policies/base.yaml:4:1") && said.contains("did you mean `guardrails`?"),
         "{said}"
     );
     // What is not staged is put aside by the framework, and comes back.
-    repo.policy("base", "guardrails: {add: [pii, audit]}").git(["add", "-A"]);
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .git(["add", "-A"]);
     repo.policy("base", "gaurdrails: {}");
-    assert!(framework.git(&["commit", "-q", "-m", "two"]).status.success());
+    assert!(
+        framework
+            .git(&["commit", "-q", "-m", "two"])
+            .status
+            .success()
+    );
     assert!(repo.read("policies/base.yaml").contains("gaurdrails"));
     repo.git(["checkout", "-q", "--", "policies"]);
     // No file name would be passed for a removal.
     repo.git(["rm", "-q", "policies/base.yaml"]);
-    assert!(framework.refused(&["commit", "-m", "three"]).contains("attachments/all.yaml:3"));
+    assert!(
+        framework
+            .refused(&["commit", "-m", "three"])
+            .contains("attachments/all.yaml:3")
+    );
 }
 
 #[test]
@@ -125,15 +164,28 @@ fn hooks_live_on_beside_the_framework() {
     assert!(repo.run(["hook", "install"]).ok().contains("calls"));
     framework.install();
     assert!(repo.path().join(".git/hooks/pre-commit.legacy").exists());
-    repo.policy("base", "gaurdrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.policy("base", "gaurdrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED);
     repo.git(["add", "-A"]);
     let said = framework.refused(&["commit", "-m", "one"]);
-    assert!(said.contains("the old one") && said.contains("gaurdrails"), "{said}");
+    assert!(
+        said.contains("the old one") && said.contains("gaurdrails"),
+        "{said}"
+    );
     // To renew ours leaves the framework's where it is.
     let renewed = repo.run(["hook", "install"]).ok();
-    assert!(renewed.contains("unchanged .git/hooks/pre-commit.legacy"), "{renewed}");
-    repo.policy("base", "guardrails: {add: [pii]}").write("stop", "").git(["add", "-A"]);
-    assert!(framework.refused(&["commit", "-m", "one"]).contains("the old one"));
+    assert!(
+        renewed.contains("unchanged .git/hooks/pre-commit.legacy"),
+        "{renewed}"
+    );
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("stop", "")
+        .git(["add", "-A"]);
+    assert!(
+        framework
+            .refused(&["commit", "-m", "one"])
+            .contains("the old one")
+    );
     repo.remove("stop");
     framework.commits("one");
 }
@@ -148,8 +200,13 @@ fn a_framework_that_was_kept_and_comes_back_does_not_run_in_circles() {
     let repo = &framework.repo;
     repo.run(["hook", "install"]).ok();
     framework.install();
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED);
     framework.commits("one");
     repo.policy("base", "gaurdrails: {}").git(["add", "-A"]);
-    assert!(framework.refused(&["commit", "-m", "two"]).contains("gaurdrails"));
+    assert!(
+        framework
+            .refused(&["commit", "-m", "two"])
+            .contains("gaurdrails")
+    );
 }

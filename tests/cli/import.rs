@@ -55,10 +55,14 @@ fn a_config_becomes_a_commit_that_holds_what_it_means() {
         .map(|i| i["name"].as_str().unwrap())
         .collect();
     assert!(names.contains(&"every-request"), "{names:?}");
-    let _ = home.run(["-C", "mine", "promote", "--reason", "as LiteLLM has it"]).ok();
+    let _ = home
+        .run(["-C", "mine", "promote", "--reason", "as LiteLLM has it"])
+        .ok();
 
     // A guardrail less is found.
-    let policy = home.read("mine/policies/health.yaml").replace("    - tagged\n", "");
+    let policy = home
+        .read("mine/policies/health.yaml")
+        .replace("    - tagged\n", "");
     home.write("mine/policies/health.yaml", &policy);
     let _ = home.run(["-C", "mine", "test"]).fails(1);
 }
@@ -66,12 +70,26 @@ fn a_config_becomes_a_commit_that_holds_what_it_means() {
 #[test]
 fn what_holds_no_policies_is_refused_with_the_place_where_they_are() {
     let home = TestRepo::plain();
-    let indented = CONFIG.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let indented = CONFIG
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect::<String>();
     for key in ["proxy_config", "litellm_settings"] {
         home.write("config.yaml", &format!("{key}:\n{indented}"));
-        let done = home.run(["import", "litellm", "config.yaml", "-o", "mine", "--format", "json"]);
+        let done = home.run([
+            "import",
+            "litellm",
+            "config.yaml",
+            "-o",
+            "mine",
+            "--format",
+            "json",
+        ]);
         let said = done.ends(1).stdout;
-        assert!(said.contains(&format!("they stand under `{key}`")), "{said}");
+        assert!(
+            said.contains(&format!("they stand under `{key}`")),
+            "{said}"
+        );
     }
     assert!(!home.path().join("mine").exists());
 }
@@ -80,7 +98,9 @@ fn what_holds_no_policies_is_refused_with_the_place_where_they_are() {
 fn a_folder_within_a_repository_is_committed_there() {
     let repo = TestRepo::new();
     repo.write("config.yaml", CONFIG);
-    let _ = repo.run(["import", "litellm", "config.yaml", "-o", "policies-of-llm"]).ok();
+    let _ = repo
+        .run(["import", "litellm", "config.yaml", "-o", "policies-of-llm"])
+        .ok();
     let files = repo.git(["show", "--name-only", "--format=", "HEAD"]);
     assert!(
         files.contains("policies-of-llm/catalog.yaml") && !files.contains("config.yaml"),
@@ -93,10 +113,18 @@ fn a_database_without_policies_is_refused() {
     let home = TestRepo::plain();
     home.write("policies.json", "{\"policies\": [], \"total_count\": 0}");
     home.write("attachments.json", "{\"attachments\": []}");
-    let files = ["--policies", "policies.json", "--attachments", "attachments.json"];
+    let files = [
+        "--policies",
+        "policies.json",
+        "--attachments",
+        "attachments.json",
+    ];
     let done = home.run([&["import", "litellm"], &files[..], &["-o", "mine"]].concat());
     let said = done.ends(1).stdout;
-    assert!(said.contains("policies.json:1:1") && said.contains("no policies"), "{said}");
+    assert!(
+        said.contains("policies.json:1:1") && said.contains("no policies"),
+        "{said}"
+    );
     assert!(!home.path().join("mine").exists());
 }
 
@@ -104,8 +132,10 @@ fn a_database_without_policies_is_refused() {
 fn a_database_becomes_commits_and_branches() {
     let home = TestRepo::plain();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/litellm");
-    let (policies, attachments) =
-        (format!("{data}/policies.json"), format!("{data}/attachments.json"));
+    let (policies, attachments) = (
+        format!("{data}/policies.json"),
+        format!("{data}/attachments.json"),
+    );
     let done = home.run([
         "import",
         "litellm",
@@ -120,34 +150,74 @@ fn a_database_becomes_commits_and_branches() {
     assert!(said.contains("RG316"), "{said}");
 
     // Two drafts of one policy are two branches; the one that is older than production is none.
-    let branches =
-        home.git(["-C", "mine", "for-each-ref", "--format=%(refname:short)", "refs/heads/draft"]);
-    assert_eq!(branches.lines().collect::<Vec<_>>(), ["draft/health-4", "draft/health-5"]);
+    let branches = home.git([
+        "-C",
+        "mine",
+        "for-each-ref",
+        "--format=%(refname:short)",
+        "refs/heads/draft",
+    ]);
+    assert_eq!(
+        branches.lines().collect::<Vec<_>>(),
+        ["draft/health-4", "draft/health-5"]
+    );
     let draft = home.git(["-C", "mine", "show", "draft/health-5:policies/health.yaml"]);
     assert!(draft.contains("topic"), "{draft}");
     assert_eq!(
-        home.git(["-C", "mine", "log", "-1", "--format=%an %aI", "draft/health-4"]),
+        home.git([
+            "-C",
+            "mine",
+            "log",
+            "-1",
+            "--format=%an %aI",
+            "draft/health-4"
+        ]),
         "user-2 2026-05-01T12:00:00Z"
     );
     assert_eq!(home.git(["-C", "mine", "status", "--porcelain"]), "");
 
     // Versions have their authors and times; a row without either has what can be told.
-    let versions = home.run(["-C", "mine", "versions", "health", "--format", "json"]).json();
+    let versions = home
+        .run(["-C", "mine", "versions", "health", "--format", "json"])
+        .json();
     let who: Vec<(&str, &str)> = versions["versions"]
         .as_array()
         .unwrap()
         .iter()
         .map(|v| (v["author"].as_str().unwrap(), v["time"].as_str().unwrap()))
         .collect();
-    assert!(who[0].0.contains("user-2") && who[0].1.starts_with("2026-04-01T12:00:00"), "{who:?}");
+    assert!(
+        who[0].0.contains("user-2") && who[0].1.starts_with("2026-04-01T12:00:00"),
+        "{who:?}"
+    );
     assert!(who[1].0.contains("user-1"), "{who:?}");
-    let base =
-        home.git(["-C", "mine", "log", "--format=%an %aI", "main", "--", "policies/base.yaml"]);
-    assert_eq!(base.lines().next(), Some("litellm 2026-01-01T12:00:00Z"), "{base}");
+    let base = home.git([
+        "-C",
+        "mine",
+        "log",
+        "--format=%an %aI",
+        "main",
+        "--",
+        "policies/base.yaml",
+    ]);
     assert_eq!(
-        home.git(["-C", "mine", "log", "--format=%aI", "--max-parents=0", "main"]),
+        base.lines().next(),
+        Some("litellm 2026-01-01T12:00:00Z"),
+        "{base}"
+    );
+    assert_eq!(
+        home.git([
+            "-C",
+            "mine",
+            "log",
+            "--format=%aI",
+            "--max-parents=0",
+            "main"
+        ]),
         "2026-01-01T12:00:00Z"
     );
     assert!(home.read("mine/policies/base.yaml").contains('\u{1f600}'));
-    let _ = home.run(["-C", "mine", "validate", "--at", "production"]).ok();
+    let _ = home
+        .run(["-C", "mine", "validate", "--at", "production"])
+        .ok();
 }

@@ -6,10 +6,20 @@ use crate::support::TestRepo;
 fn a_new_repository_is_committed_valid_and_answers() {
     let home = TestRepo::plain();
     let made = home.run(["init", "mine", "--format", "json"]).json();
-    assert_eq!(home.git(["-C", "mine", "rev-parse", "main"]), made["commit"]);
-    assert_eq!(home.git(["-C", "mine", "rev-parse", "production"]), made["production"]);
+    assert_eq!(
+        home.git(["-C", "mine", "rev-parse", "main"]),
+        made["commit"]
+    );
+    assert_eq!(
+        home.git(["-C", "mine", "rev-parse", "production"]),
+        made["production"]
+    );
     assert_eq!(home.git(["-C", "mine", "status", "--porcelain"]), "");
-    assert!(home.run(["-C", "mine", "promote"]).ok().contains("already there"));
+    assert!(
+        home.run(["-C", "mine", "promote"])
+            .ok()
+            .contains("already there")
+    );
     let _ = home.run(["-C", "mine", "validate", "--deny-warnings"]).ok();
     let answer = home.run([
         "-C",
@@ -41,7 +51,10 @@ fn a_repository_within_another_is_not_made_by_accident() {
     repo.write("src/main.py", "pass").commit("one");
     for target in ["policies", "deep/er/policies"] {
         let said = repo.run(["init", target]).fails(2);
-        assert!(said.contains("lies in the git repository") && said.contains("--here"), "{said}");
+        assert!(
+            said.contains("lies in the git repository") && said.contains("--here"),
+            "{said}"
+        );
         assert!(!repo.path().join(target).exists());
     }
     // A folder that the outer repository ignores is meant to be one of its own.
@@ -52,15 +65,30 @@ fn a_repository_within_another_is_not_made_by_accident() {
     }
     repo.commit("ignore");
     // To add the policies to it is another matter: nothing is committed, and the owner goes on.
-    let made = repo.run(["init", "--here", "policies", "--format", "json"]).json();
+    let made = repo
+        .run(["init", "--here", "policies", "--format", "json"])
+        .json();
     assert_eq!(made["commit"], serde_json::Value::Null);
-    assert!(made["files"].as_array().unwrap().iter().any(|file| file == "refguard.yaml"));
+    assert!(
+        made["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|file| file == "refguard.yaml")
+    );
     assert!(!repo.path().join("policies/.git").exists());
     assert_eq!(repo.git(["status", "--porcelain"]), "?? policies/");
     repo.commit("policies");
-    let _ = repo.run(["-C", "policies", "validate", "--deny-warnings"]).ok();
+    let _ = repo
+        .run(["-C", "policies", "validate", "--deny-warnings"])
+        .ok();
     let plain = TestRepo::plain();
-    assert!(plain.run(["init", "--here", "x"]).fails(2).contains("is in no git repository"));
+    assert!(
+        plain
+            .run(["init", "--here", "x"])
+            .fails(2)
+            .contains("is in no git repository")
+    );
     // A repository that was just made holds nothing yet.
     let fresh = TestRepo::new();
     let said = fresh.run(["init", "--here"]).ok();
@@ -74,13 +102,20 @@ fn a_git_repository_that_holds_nothing_yet_takes_the_example() {
     let made = repo.run(["init", ".", "--format", "json"]).json();
     assert_eq!(repo.git(["rev-parse", "trunk"]), made["commit"]);
     assert_eq!(repo.git(["rev-parse", "production"]), made["production"]);
-    assert!(repo.run(["init", "."]).fails(2).contains("lies in the git repository"));
+    assert!(
+        repo.run(["init", "."])
+            .fails(2)
+            .contains("lies in the git repository")
+    );
 
     // A clone of an empty repository: production is to live there.
     let server = TestRepo::bare();
     let clone = server.cloned(&[]);
     let said = clone.run(["init"]).ok();
-    assert!(said.contains("not promoted: `git push -u REMOTE main`"), "{said}");
+    assert!(
+        said.contains("not promoted: `git push -u REMOTE main`"),
+        "{said}"
+    );
     clone.git(["push", "-q", "-u", "origin", "main"]);
     let _ = clone.run(["promote", "--push", "origin"]).ok();
 }

@@ -20,7 +20,12 @@ fn base() -> TestRepo {
 }
 
 fn promoted(repo: &TestRepo, args: &[&str]) -> Value {
-    repo.run(["promote", "--format", "json"].into_iter().chain(args.iter().copied())).json()
+    repo.run(
+        ["promote", "--format", "json"]
+            .into_iter()
+            .chain(args.iter().copied()),
+    )
+    .json()
 }
 
 fn guardrails(repo: &TestRepo, at: &str) -> Value {
@@ -30,7 +35,11 @@ fn guardrails(repo: &TestRepo, at: &str) -> Value {
 #[test]
 fn a_created_policy_is_a_draft_until_it_is_promoted() {
     let repo = base();
-    assert!(repo.run(["resolve", "--at", "production"]).fails(2).contains("refs/heads/production"));
+    assert!(
+        repo.run(["resolve", "--at", "production"])
+            .fails(2)
+            .contains("refs/heads/production")
+    );
     let done = promoted(&repo, &[]);
     assert_eq!(
         (&done["promotion"], &done["changed"], &done["previous"]),
@@ -56,13 +65,15 @@ fn a_draft_is_edited_without_touching_production() {
 fn what_is_not_published_is_not_promoted() {
     let repo = base();
     repo.git(["checkout", "-q", "-b", "feature"]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     let refused = repo.run(["promote", "feature"]).fails(1);
     assert!(refused.contains("gate `published`"), "{refused}");
     let done = promoted(&repo, &["feature", "--allow-unpublished"]);
     assert_eq!(done["promotion"], json!(1));
     assert!(
-        repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Allow: published")
+        repo.git(["log", "-1", "--format=%B", "production"])
+            .contains("Refguard-Allow: published")
     );
 }
 
@@ -70,15 +81,22 @@ fn what_is_not_published_is_not_promoted() {
 fn a_promotion_is_one_commit_that_tells_its_story() {
     let repo = base();
     let first = promoted(&repo, &[]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     let second = promoted(&repo, &["--reason", "audit finding 12"]);
     let parents = repo.git(["log", "-1", "--format=%P", "production"]);
-    assert_eq!(parents, format!("{} {}", first["commit"].as_str().unwrap(), repo.id("main")));
+    assert_eq!(
+        parents,
+        format!("{} {}", first["commit"].as_str().unwrap(), repo.id("main"))
+    );
     assert_eq!(
         repo.git(["rev-parse", "production^{tree}"]),
         repo.git(["rev-parse", "main^{tree}"])
     );
-    assert_eq!(repo.id("refs/refguard/ledger/production"), second["commit"].as_str().unwrap());
+    assert_eq!(
+        repo.id("refs/refguard/ledger/production"),
+        second["commit"].as_str().unwrap()
+    );
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
     for due in [
         "Refguard-Promotion: 2",
@@ -88,7 +106,10 @@ fn a_promotion_is_one_commit_that_tells_its_story() {
         assert!(message.contains(due), "{message}");
     }
     let again = promoted(&repo, &[]);
-    assert_eq!((&again["changed"], &again["promotion"]), (&json!(false), &json!(2)));
+    assert_eq!(
+        (&again["changed"], &again["promotion"]),
+        (&json!(false), &json!(2))
+    );
 }
 
 #[test]
@@ -98,13 +119,15 @@ fn a_policy_is_taken_out_of_production_and_its_attachment_is_not_left_behind() {
         .write("attachments/x.yaml", &ATTACHED.replace("base", "extra"));
     repo.commit("two");
     let _ = promoted(&repo, &[]);
-    repo.remove("policies/extra.yaml").commit("drop the policy, forget the attachment");
+    repo.remove("policies/extra.yaml")
+        .commit("drop the policy, forget the attachment");
     let refused = repo.run(["promote", "--remove", "extra"]).fails(1);
     assert!(
         refused.contains("gate `valid`") && refused.contains("attachments/x.yaml:3"),
         "{refused}"
     );
-    repo.remove("attachments/x.yaml").commit("drop the attachment too");
+    repo.remove("attachments/x.yaml")
+        .commit("drop the attachment too");
     assert_eq!(promoted(&repo, &[])["promotion"], json!(2));
     assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
 }
@@ -113,7 +136,9 @@ fn a_policy_is_taken_out_of_production_and_its_attachment_is_not_left_behind() {
 fn a_set_that_protects_nothing_is_not_promoted() {
     let repo = base();
     let _ = promoted(&repo, &[]);
-    repo.remove("policies/base.yaml").remove("attachments/all.yaml").commit("delete all");
+    repo.remove("policies/base.yaml")
+        .remove("attachments/all.yaml")
+        .commit("delete all");
     assert!(repo.run(["promote"]).fails(1).contains("gate `empty`"));
     assert_eq!(guardrails(&repo, "production"), json!(["pii"]));
 }
@@ -123,21 +148,37 @@ fn a_late_job_does_not_undo_a_newer_promotion_not_even_after_a_rollback() {
     let repo = base();
     let old = repo.id("main");
     let _ = promoted(&repo, &[]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     let _ = promoted(&repo, &[]);
-    assert!(repo.run(["promote", &old]).fails(1).contains("gate `older`"));
+    assert!(
+        repo.run(["promote", &old])
+            .fails(1)
+            .contains("gate `older`")
+    );
     repo.run(["rollback"]).ok();
-    repo.policy("base", "guardrails: {add: [pii, log]}").commit("three");
+    repo.policy("base", "guardrails: {add: [pii, log]}")
+        .commit("three");
     let _ = promoted(&repo, &["--release-hold", "mended"]);
-    assert!(repo.run(["promote", &old]).fails(1).contains("gate `older`"));
-    assert_eq!(promoted(&repo, &[&old, "--allow-older"])["promotion"], json!(5));
+    assert!(
+        repo.run(["promote", &old])
+            .fails(1)
+            .contains("gate `older`")
+    );
+    assert_eq!(
+        promoted(&repo, &[&old, "--allow-older"])["promotion"],
+        json!(5)
+    );
 }
 
 #[test]
 fn one_version_on_one_request_only_adds() {
     let repo = base();
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
-    let answer = repo.run(["resolve", "--policy", "base@1", "--format", "json"]).json();
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
+    let answer = repo
+        .run(["resolve", "--policy", "base@1", "--format", "json"])
+        .json();
     assert_eq!(answer["guardrails"], json!(["audit", "pii"]));
     let names: Vec<&str> = answer["policies"]
         .as_array()
@@ -152,24 +193,41 @@ fn one_version_on_one_request_only_adds() {
 fn two_rollbacks_go_two_steps_back_and_hold() {
     let repo = base();
     for (number, guardrail) in [(1, "a"), (2, "b"), (3, "c")] {
-        repo.policy("base", &format!("guardrails: {{add: [{guardrail}]}}")).commit(guardrail);
+        repo.policy("base", &format!("guardrails: {{add: [{guardrail}]}}"))
+            .commit(guardrail);
         assert_eq!(promoted(&repo, &[])["promotion"], json!(number));
     }
     repo.run(["rollback"]).ok();
     assert_eq!(guardrails(&repo, "production"), json!(["b"]));
     repo.run(["rollback", "--reason", "further"]).ok();
     assert_eq!(guardrails(&repo, "production"), json!(["a"]));
-    assert!(repo.run(["promote"]).fails(1).contains("on hold since promotion 5: further"));
+    assert!(
+        repo.run(["promote"])
+            .fails(1)
+            .contains("on hold since promotion 5: further")
+    );
     // A hold survives what something else does to the branch.
     repo.git(["update-ref", "refs/heads/production", "main"]);
     assert!(repo.run(["promote"]).ok().contains("already there"));
     repo.policy("base", "guardrails: {add: [d]}").commit("d");
     assert!(repo.run(["promote"]).fails(1).contains("gate `hold`"));
     let log = repo.run(["log", "--format", "json"]).json();
-    let kinds: Vec<&str> =
-        log["promotions"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["external", "rollback", "rollback", "promote", "promote", "promote"]);
-    assert_eq!(promoted(&repo, &["--release-hold", "mended"])["promotion"], json!(6));
+    let kinds: Vec<&str> = log["promotions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "external", "rollback", "rollback", "promote", "promote", "promote"
+        ]
+    );
+    assert_eq!(
+        promoted(&repo, &["--release-hold", "mended"])["promotion"],
+        json!(6)
+    );
     assert_eq!(
         repo.run(["log", "--format", "json"]).json()["promotions"][0]["policies"],
         json!(["base"])
@@ -181,27 +239,39 @@ fn a_hold_is_a_promotion_of_what_is_there() {
     let repo = base();
     let _ = promoted(&repo, &[]);
     repo.run(["hold", "audit week"]).ok();
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     assert!(repo.run(["promote"]).fails(1).contains("audit week"));
-    assert_eq!(promoted(&repo, &["--release-hold", "over"])["promotion"], json!(3));
+    assert_eq!(
+        promoted(&repo, &["--release-hold", "over"])["promotion"],
+        json!(3)
+    );
 }
 
 #[test]
 fn history_is_asked_by_number_and_by_time() {
     let repo = base();
     let _ = promoted(&repo, &[]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     repo.commit("time passes");
     let _ = promoted(&repo, &[]);
     assert_eq!(guardrails(&repo, "production#1"), json!(["pii"]));
     assert_eq!(guardrails(&repo, "2024-01-01T00:01:30Z"), json!(["pii"]));
-    assert_eq!(guardrails(&repo, "2030-01-01T00:00:00Z"), json!(["audit", "pii"]));
+    assert_eq!(
+        guardrails(&repo, "2030-01-01T00:00:00Z"),
+        json!(["audit", "pii"])
+    );
     assert!(
         repo.run(["resolve", "--at", "2001-01-01T00:00:00Z"])
             .fails(2)
             .contains("nothing was in `production`")
     );
-    assert!(repo.run(["resolve", "--at", "production#9"]).fails(2).contains("the newest is 2"));
+    assert!(
+        repo.run(["resolve", "--at", "production#9"])
+            .fails(2)
+            .contains("the newest is 2")
+    );
 }
 
 #[test]
@@ -215,9 +285,13 @@ fn some_policies_are_promoted_without_the_others() {
         .policy("other", "guardrails: {add: [x, y]}")
         .commit("both");
     let done = promoted(&repo, &["--policy", "base"]);
-    assert_eq!(guardrails(&repo, "production"), json!(["audit", "pii", "x"]));
+    assert_eq!(
+        guardrails(&repo, "production"),
+        json!(["audit", "pii", "x"])
+    );
     assert!(
-        repo.git(["log", "-1", "--format=%B", "production"]).contains("Refguard-Policies: base")
+        repo.git(["log", "-1", "--format=%B", "production"])
+            .contains("Refguard-Policies: base")
     );
     assert_eq!(done["promotion"], json!(2));
     // A file is taken whole or not at all.
@@ -226,19 +300,28 @@ fn some_policies_are_promoted_without_the_others() {
         policy("base", "guardrails: {add: [z]}"),
         policy("other", "guardrails: {add: [z]}")
     );
-    repo.remove("policies/other.yaml").write("policies/base.yaml", &both).commit("one file");
+    repo.remove("policies/other.yaml")
+        .write("policies/base.yaml", &both)
+        .commit("one file");
     let refused = repo.run(["promote", "--policy", "base"]).fails(2);
-    assert!(refused.contains("policies/base.yaml holds other documents"), "{refused}");
+    assert!(
+        refused.contains("policies/base.yaml holds other documents"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn a_wrong_expectation_and_a_moved_tip_are_lost_races() {
     let repo = base();
     let _ = promoted(&repo, &["--expect", "none"]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     let lost = repo.run(["promote", "--expect", &repo.id("main")]).fails(3);
     assert!(lost.contains("as expected"), "{lost}");
-    assert_eq!(promoted(&repo, &["--expect", "production"])["promotion"], json!(2));
+    assert_eq!(
+        promoted(&repo, &["--expect", "production"])["promotion"],
+        json!(2)
+    );
 }
 
 #[test]
@@ -258,7 +341,9 @@ fn what_is_no_branch_of_its_own_is_refused() {
     let next = repo.git(["commit-tree", "-p", "main", "-m", "two", &tree]);
     repo.git(["update-ref", "refs/heads/main", &next]);
     assert!(
-        repo.run(["promote", "main", "--allow-unpublished"]).fails(2).contains("is checked out in")
+        repo.run(["promote", "main", "--allow-unpublished"])
+            .fails(2)
+            .contains("is checked out in")
     );
 }
 
@@ -267,9 +352,12 @@ fn of_many_at_once_the_winners_make_one_chain() {
     let repo = base();
     let _ = promoted(&repo, &[]);
     for n in 0..12 {
-        repo.policy("base", &format!("guardrails: {{add: [g{n}]}}")).commit(&format!("change {n}"));
+        repo.policy("base", &format!("guardrails: {{add: [g{n}]}}"))
+            .commit(&format!("change {n}"));
     }
-    let revisions: Vec<String> = (0..12).map(|back| repo.id(&format!("main~{back}"))).collect();
+    let revisions: Vec<String> = (0..12)
+        .map(|back| repo.id(&format!("main~{back}")))
+        .collect();
     let children: Vec<_> = revisions
         .iter()
         .chain(&revisions)
@@ -311,18 +399,26 @@ fn of_many_at_once_the_winners_make_one_chain() {
 
 #[test]
 fn a_process_that_dies_at_any_step_leaves_the_old_or_the_new_tip() {
-    for point in
-        ["before-commit-object", "after-commit-object", "before-ref", "ref-prepared", "after-ref"]
-    {
+    for point in [
+        "before-commit-object",
+        "after-commit-object",
+        "before-ref",
+        "ref-prepared",
+        "after-ref",
+    ] {
         let repo = base();
         let first = promoted(&repo, &[])["commit"].as_str().unwrap().to_owned();
-        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        repo.policy("base", "guardrails: {add: [pii, audit]}")
+            .commit("two");
         let died = repo.run_with(["promote"], &[("REFGUARD_TEST_CRASH_AT", point)]);
         assert_ne!(died.code, Some(0), "{point}");
         let tips: BTreeSet<String> = [first.clone()].into();
         let tip = repo.id("refs/heads/production");
         assert!(
-            tips.contains(&tip) || repo.git(["log", "-1", "--format=%P", &tip]).starts_with(&first),
+            tips.contains(&tip)
+                || repo
+                    .git(["log", "-1", "--format=%P", &tip])
+                    .starts_with(&first),
             "{point}"
         );
         let again = repo.run(["promote", "--format", "json"]).json();
@@ -336,7 +432,8 @@ fn a_full_disk_moves_nothing() {
     for point in ["before-commit-object", "before-ref"] {
         let repo = base();
         let first = promoted(&repo, &[])["commit"].clone();
-        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        repo.policy("base", "guardrails: {add: [pii, audit]}")
+            .commit("two");
         let failed = repo.run_with(["promote"], &[("REFGUARD_TEST_FAIL_AT", point)]);
         assert_eq!(failed.code, Some(2), "{point}: {}", failed.stderr);
         assert_eq!(json!(repo.id("refs/heads/production")), first, "{point}");
@@ -351,7 +448,10 @@ fn signing_that_fails_moves_nothing() {
     repo.git(["config", "gpg.program", "false"]);
     repo.run(["promote"]).fails(2);
     assert!(
-        !repo.try_git(&["rev-parse", "--verify", "-q", "refs/heads/production"]).status.success()
+        !repo
+            .try_git(&["rev-parse", "--verify", "-q", "refs/heads/production"])
+            .status
+            .success()
     );
 }
 
@@ -365,16 +465,29 @@ fn two_clones_race_for_one_remote() {
     assert_eq!(promoted(&one, &["--push", "origin"])["promotion"], json!(1));
     assert_eq!(hub.id("production"), one.id("production"));
     // The second sees what the first did: the same tree is already there.
-    assert_eq!(promoted(&two, &["--push", "origin"])["changed"], json!(false));
+    assert_eq!(
+        promoted(&two, &["--push", "origin"])["changed"],
+        json!(false)
+    );
     // The remote's copy of `main` decides what is published.
-    two.policy("base", "guardrails: {add: [pii, audit]}").commit("local only");
-    assert!(two.run(["promote", "HEAD", "--push", "origin"]).fails(1).contains("gate `published`"));
+    two.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("local only");
+    assert!(
+        two.run(["promote", "HEAD", "--push", "origin"])
+            .fails(1)
+            .contains("gate `published`")
+    );
     two.git(["push", "-q", "origin", "main"]);
-    let lost = two.run(["promote", "--push", "origin", "--expect", "none"]).fails(3);
+    let lost = two
+        .run(["promote", "--push", "origin", "--expect", "none"])
+        .fails(3);
     assert!(lost.contains("as expected"), "{lost}");
     assert_eq!(promoted(&two, &["--push", "origin"])["promotion"], json!(2));
     assert_eq!(hub.id("production"), two.id("refs/heads/production"));
-    assert_eq!(hub.id("refs/refguard/ledger/production"), two.id("refs/heads/production"));
+    assert_eq!(
+        hub.id("refs/refguard/ledger/production"),
+        two.id("refs/heads/production")
+    );
 }
 
 #[test]
@@ -382,13 +495,22 @@ fn an_environment_takes_its_sets_from_another() {
     let repo = base();
     let environments = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    from: staging\n  - name: staging\n";
     repo.write("refguard.yaml", environments).commit("staging");
-    assert!(repo.run(["promote"]).fails(2).contains("`staging` does not exist"));
+    assert!(
+        repo.run(["promote"])
+            .fails(2)
+            .contains("`staging` does not exist")
+    );
     let staged = promoted(&repo, &["--to", "staging"]);
     assert_eq!(staged["environment"], json!("staging"));
     let done = promoted(&repo, &[]);
     assert_eq!(done["promoted"], staged["commit"]);
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
-    assert!(repo.run(["promote", "main"]).fails(1).contains("history of `staging`"));
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
+    assert!(
+        repo.run(["promote", "main"])
+            .fails(1)
+            .contains("history of `staging`")
+    );
 }
 
 #[test]
@@ -397,12 +519,21 @@ fn a_commit_cannot_switch_off_its_own_gates() {
     let _ = promoted(&repo, &[]);
     repo.git(["checkout", "-q", "-b", "side"]);
     let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: side\n";
-    repo.write("refguard.yaml", settings).commit("publish from the side");
+    repo.write("refguard.yaml", settings)
+        .commit("publish from the side");
     let said = repo.run(["promote", "side"]).fails(1);
-    assert!(said.contains("names `side` as the publish branch"), "{said}");
-    repo.remove("refguard.yaml").policy("base", "guardrails: {add: [pii, audit]}");
+    assert!(
+        said.contains("names `side` as the publish branch"),
+        "{said}"
+    );
+    repo.remove("refguard.yaml")
+        .policy("base", "guardrails: {add: [pii, audit]}");
     repo.commit("silent again");
-    assert!(repo.run(["promote", "side"]).fails(1).contains("history of `main`"));
+    assert!(
+        repo.run(["promote", "side"])
+            .fails(1)
+            .contains("history of `main`")
+    );
 }
 
 #[test]
@@ -416,23 +547,47 @@ fn a_rollback_shows_beforehand_what_it_would_do_and_a_release_ends_its_hold() {
             )
         })
         .collect();
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", attached);
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", attached);
     repo.commit("one");
     repo.run(["promote"]).ok();
     repo.policy("base", "guardrails: {add: [pii, audit]}");
     let test = format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{cases}");
     repo.write("tests/t.yaml", &test).commit("two");
     repo.run(["promote"]).ok();
-    let (tip, next) = (repo.id("production"), ["rollback", "--dry-run", "--env", "production"]);
+    let (tip, next) = (
+        repo.id("production"),
+        ["rollback", "--dry-run", "--env", "production"],
+    );
 
     let shown = repo.run(next).ends(0);
-    assert!(shown.stdout.contains("audit"), "what is lost: {}", shown.stdout);
-    assert!(shown.stderr.contains("warning: gate `safeguards`"), "{}", shown.stderr);
-    assert!(!shown.stderr.contains("refused"), "a rollback is not refused: {}", shown.stderr);
-    let json = repo.run(["rollback", "--dry-run", "--format", "json"]).json();
-    assert_eq!((&json["dry_run"], &json["refused"]), (&true.into(), &false.into()));
+    assert!(
+        shown.stdout.contains("audit"),
+        "what is lost: {}",
+        shown.stdout
+    );
+    assert!(
+        shown.stderr.contains("warning: gate `safeguards`"),
+        "{}",
+        shown.stderr
+    );
+    assert!(
+        !shown.stderr.contains("refused"),
+        "a rollback is not refused: {}",
+        shown.stderr
+    );
+    let json = repo
+        .run(["rollback", "--dry-run", "--format", "json"])
+        .json();
+    assert_eq!(
+        (&json["dry_run"], &json["refused"]),
+        (&true.into(), &false.into())
+    );
     assert_eq!(json["promotion"], 3);
-    assert!(json["diff"].is_object() && json["gates"].is_array(), "{json}");
+    assert!(
+        json["diff"].is_object() && json["gates"].is_array(),
+        "{json}"
+    );
     assert_eq!(repo.id("production"), tip, "nothing has moved");
 
     let idle = repo.run(["release", "nothing"]).ends(0);
@@ -449,7 +604,8 @@ fn a_rollback_shows_beforehand_what_it_would_do_and_a_release_ends_its_hold() {
     );
     // The release is no set of its own: undoing it goes on from what the rollback went back to.
     repo.run(["rollback"]).fails(1);
-    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("three");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}")
+        .commit("three");
     repo.run(["promote"]).ok();
 }
 
@@ -458,9 +614,14 @@ fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
     let repo = base();
     let _ = promoted(&repo, &[]);
     let _ = repo.run(["hold", "audit week"]).ok();
-    repo.policy("base", "guardrails: {add: [audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [audit]}")
+        .commit("two");
     let said = repo.run(["promote", "--dry-run"]).ends(1).stdout;
-    for line in ["gate valid: passes", "gate hold: refuses", "gate weaken: warns"] {
+    for line in [
+        "gate valid: passes",
+        "gate hold: refuses",
+        "gate weaken: warns",
+    ] {
         assert!(said.contains(line), "{said}");
     }
     assert!(
@@ -469,8 +630,14 @@ fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
     );
     let line = ["promote", "--dry-run", "--release-hold", "done"];
     let said = repo.run(line).ok();
-    assert!(said.contains("gate hold: refuses, and is passed\n"), "{said}");
-    assert!(said.ends_with("production: it would be promotion 3\n"), "{said}");
+    assert!(
+        said.contains("gate hold: refuses, and is passed\n"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("production: it would be promotion 3\n"),
+        "{said}"
+    );
 
     // A gate that could not be asked does not pass.
     repo.policy("base", "inherit: nobody").commit("broken");
@@ -482,12 +649,28 @@ fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
     }
     assert!(said.contains("gate older: passes\n"), "{said}");
     let off = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: off}}]\n";
-    repo.policy("base", "guardrails: {add: [log]}").write("refguard.yaml", off).commit("off");
-    let _ = repo.run(["promote", "--release-hold", "over", "--allow-safeguards", "agreed"]).ok();
-    repo.policy("other", "guardrails: {add: [log]}").commit("again");
-    let json = repo.run(["promote", "--dry-run", "--format", "json"]).json();
+    repo.policy("base", "guardrails: {add: [log]}")
+        .write("refguard.yaml", off)
+        .commit("off");
+    let _ = repo
+        .run([
+            "promote",
+            "--release-hold",
+            "over",
+            "--allow-safeguards",
+            "agreed",
+        ])
+        .ok();
+    repo.policy("other", "guardrails: {add: [log]}")
+        .commit("again");
+    let json = repo
+        .run(["promote", "--dry-run", "--format", "json"])
+        .json();
     let asked = json["asked"].as_array().unwrap();
-    assert!(asked.contains(&"tests".into()) && asked.contains(&"soak".into()), "{json}");
+    assert!(
+        asked.contains(&"tests".into()) && asked.contains(&"soak".into()),
+        "{json}"
+    );
 }
 
 #[test]
@@ -497,10 +680,18 @@ fn a_removal_that_breaks_the_set_passes_no_gate_that_was_not_asked() {
         .write("attachments/child.yaml", &attachment_of("child"))
         .commit("child");
     let _ = promoted(&repo, &[]);
-    repo.remove("policies/child.yaml").remove("attachments/child.yaml").commit("no child");
-    let said = repo.run(["promote", "--remove", "child", "--dry-run"]).ends(1).stdout;
+    repo.remove("policies/child.yaml")
+        .remove("attachments/child.yaml")
+        .commit("no child");
+    let said = repo
+        .run(["promote", "--remove", "child", "--dry-run"])
+        .ends(1)
+        .stdout;
     assert!(said.contains("gate valid: refuses"), "{said}");
-    assert!(said.contains("gate weaken: not asked, because the set is not valid"), "{said}");
+    assert!(
+        said.contains("gate weaken: not asked, because the set is not valid"),
+        "{said}"
+    );
     assert!(!said.contains("gate tests: passes"), "{said}");
 }
 
@@ -508,15 +699,20 @@ fn a_removal_that_breaks_the_set_passes_no_gate_that_was_not_asked() {
 fn the_log_is_the_whole_audit_trail() {
     let repo = base();
     let _ = promoted(&repo, &["--reason", "the first"]);
-    repo.policy("base", "guardrails: {add: [audit]}").commit("two, by hand");
+    repo.policy("base", "guardrails: {add: [audit]}")
+        .commit("two, by hand");
     repo.git(["branch", "-f", "production", "main"]);
-    repo.policy("base", "guardrails: {add: [log]}").commit("three");
+    repo.policy("base", "guardrails: {add: [log]}")
+        .commit("three");
     let strict = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
     repo.write("refguard.yaml", strict).commit("strict");
     let _ = promoted(&repo, &[]);
     let _ = repo.run(["hold", "audit, week"]).ok();
     repo.policy("base", "guardrails: {add: []}").commit("less");
-    let _ = promoted(&repo, &["--release-hold", "over", "--allow-weaken", "=agreed"]);
+    let _ = promoted(
+        &repo,
+        &["--release-hold", "over", "--allow-weaken", "=agreed"],
+    );
     let said = repo.run(["log"]).ok();
     for line in [
         "passed the gate weaken: =agreed",
@@ -528,10 +724,19 @@ fn the_log_is_the_whole_audit_trail() {
     }
     let csv = repo.run(["log", "--format", "csv"]).ok();
     let lines: Vec<&str> = csv.split("\r\n").collect();
-    assert!(lines[0].starts_with("environment,number,kind,time,author,commit,"), "{csv}");
+    assert!(
+        lines[0].starts_with("environment,number,kind,time,author,commit,"),
+        "{csv}"
+    );
     assert_eq!(lines.len(), 7, "{csv}");
-    assert!(csv.contains("\"audit, week\"") && csv.contains("weaken: =agreed"), "{csv}");
-    assert!(csv.contains(",external,") && csv.contains("\"two, by hand\""), "{csv}");
+    assert!(
+        csv.contains("\"audit, week\"") && csv.contains("weaken: =agreed"),
+        "{csv}"
+    );
+    assert!(
+        csv.contains(",external,") && csv.contains("\"two, by hand\""),
+        "{csv}"
+    );
 }
 
 #[test]
@@ -556,9 +761,13 @@ fn a_second_log_reads_what_the_first_found_and_no_damaged_file_of_it() {
     let kept = || {
         let files = fs::read_dir(repo.path().join(".git/refguard")).unwrap();
         let paths = files.map(|file| file.unwrap().path());
-        paths.filter(|path| path.to_string_lossy().contains("/changes-")).collect::<Vec<_>>()
+        paths
+            .filter(|path| path.to_string_lossy().contains("/changes-"))
+            .collect::<Vec<_>>()
     };
-    let [file] = &kept()[..] else { panic!("{:?}", kept()) };
+    let [file] = &kept()[..] else {
+        panic!("{:?}", kept())
+    };
     let sound = fs::read(file).unwrap();
     for damaged in [&sound[..sound.len() / 2], b"nonsense", b""] {
         fs::write(file, damaged).unwrap();
@@ -592,7 +801,10 @@ fn settings_that_would_lock_an_environment_are_not_promoted() {
     );
     settings("{name: staging}, {name: a, from: b}, {name: b, from: a}, {name: production}");
     let said = repo.run(["promote", "--to", "staging"]).fails(1);
-    assert!(said.contains("take their sets from each other: a from b from a"), "{said}");
+    assert!(
+        said.contains("take their sets from each other: a from b from a"),
+        "{said}"
+    );
     settings("{name: staging, from: main}, {name: production, from: staging}");
     repo.run(["promote", "--to", "staging"]).ok();
     repo.run(["promote"]).ok();
@@ -602,7 +814,11 @@ fn settings_that_would_lock_an_environment_are_not_promoted() {
 fn tests_whose_answers_no_report_could_hold_are_refused() {
     let repo = TestRepo::new();
     let names: Vec<String> = (0..3_000).map(|number| format!("g{number}")).collect();
-    repo.policy("base", &format!("guardrails: {{add: [{}]}}", names.join(", "))).write(
+    repo.policy(
+        "base",
+        &format!("guardrails: {{add: [{}]}}", names.join(", ")),
+    )
+    .write(
         "attachments/all.yaml",
         "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n",
     );
@@ -613,14 +829,20 @@ fn tests_whose_answers_no_report_could_hold_are_refused() {
         (0..count).map(case).collect()
     };
     let test = |count| {
-        format!("apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{}", cases(count))
+        format!(
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n{}",
+            cases(count)
+        )
     };
     repo.write("tests/t.yaml", &test(2));
     let said = repo.run(["test"]).ends(1).stdout;
     assert!(said.contains("and 2899 more"), "{said}");
     repo.write("tests/t.yaml", &test(800));
     let said = repo.run(["test"]).fails(2);
-    assert!(said.contains("the limit `test-answers`") && said.contains("tests/t.yaml:"), "{said}");
+    assert!(
+        said.contains("the limit `test-answers`") && said.contains("tests/t.yaml:"),
+        "{said}"
+    );
 }
 
 fn attachment_of(policy: &str) -> String {
@@ -631,25 +853,33 @@ fn attachment_of(policy: &str) -> String {
 fn promotions_are_no_commits_that_the_publish_branch_lacks() {
     let repo = base();
     let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: staging}, {name: production, from: staging}]\n";
-    repo.write("refguard.yaml", settings).commit("two environments");
+    repo.write("refguard.yaml", settings)
+        .commit("two environments");
     let _ = repo.run(["promote", "--to", "staging"]).ok();
     let _ = repo.run(["promote"]).ok();
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     let _ = repo.run(["promote", "--to", "staging"]).ok();
     let _ = repo.run(["promote"]).ok();
     let counts = || -> Vec<(serde_json::Value, serde_json::Value)> {
         let status = repo.run(["status", "--format", "json"]).json();
         let environments = status["environments"].as_array().unwrap().iter();
-        environments.map(|it| (it["ahead"].clone(), it["behind"].clone())).collect()
+        environments
+            .map(|it| (it["ahead"].clone(), it["behind"].clone()))
+            .collect()
     };
     assert_eq!(counts(), vec![(0.into(), 0.into()); 2]);
     assert!(!repo.run(["status"]).ok().contains("does not have"));
 
     // Somebody goes on from a promotion by hand: that is one commit.
     repo.git(["checkout", "-q", "--detach", "production"]);
-    repo.policy("base", "guardrails: {add: [pii, log]}").commit("by hand");
+    repo.policy("base", "guardrails: {add: [pii, log]}")
+        .commit("by hand");
     repo.git(["update-ref", "refs/heads/production", "HEAD"]);
     repo.git(["checkout", "-q", "main"]);
     let told = repo.run(["status"]).ok();
-    assert!(told.contains("  holds 1 commit that main does not have\n"), "{told}");
+    assert!(
+        told.contains("  holds 1 commit that main does not have\n"),
+        "{told}"
+    );
 }

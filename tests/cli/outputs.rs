@@ -29,7 +29,11 @@ fn closed_schema(repo: &TestRepo, verb: &[&str]) -> Validator {
 
 /// Runs a verb for JSON, whatever its exit, and holds what it prints against its schema.
 fn judge(repo: &TestRepo, line: &[&str]) {
-    judge_run(repo, line, repo.run(line.iter().copied().chain(["--format", "json"])));
+    judge_run(
+        repo,
+        line,
+        repo.run(line.iter().copied().chain(["--format", "json"])),
+    );
 }
 
 /// Holds what a run printed against the schema of its verb.
@@ -68,7 +72,10 @@ fn every_output_has_the_form_that_its_schema_says() {
     judge(&repo, &["promote", "--dry-run"]);
     judge(&repo, &["promote", "--reason", "the first"]);
     repo.policy("base", "guardrails: {add: [log]}")
-        .write("attachments/eu.yaml", &attachment("child", "teams: [eu, us]\npriority: 3"))
+        .write(
+            "attachments/eu.yaml",
+            &attachment("child", "teams: [eu, us]\npriority: 3"),
+        )
         .write("attachments/us.yaml", &attachment("child", "models: [o1]"))
         .policy("spare", "guardrails: {add: [pii]}")
         .write("tests/t.yaml", &test.replace("pii", "audit"))
@@ -83,7 +90,15 @@ fn every_output_has_the_form_that_its_schema_says() {
         &["test"],
         &["test", "--coverage"],
         &["resolve", "--team", "eu", "--tag", "phi", "--explain"],
-        &["resolve", "--at", "production", "--policy", "base@1", "--policy", "nobody"],
+        &[
+            "resolve",
+            "--at",
+            "production",
+            "--policy",
+            "base@1",
+            "--policy",
+            "nobody",
+        ],
         &["list"],
         &["list", "attachments"],
         &["show", "child"],
@@ -100,11 +115,25 @@ fn every_output_has_the_form_that_its_schema_says() {
         &["draft", "base", "--from", "1"],
         &["status"],
         &["promote", "--dry-run"],
-        &["promote", "--allow-weaken", "agreed", "--allow-safeguards", "agreed"],
+        &[
+            "promote",
+            "--allow-weaken",
+            "agreed",
+            "--allow-safeguards",
+            "agreed",
+        ],
         &["promote"],
         &["log"],
         &["why", "--team", "eu", "--guardrail", "pii"],
-        &["why", "--team", "eu", "--model", "gpt-4", "--guardrail", "audit"],
+        &[
+            "why",
+            "--team",
+            "eu",
+            "--model",
+            "gpt-4",
+            "--guardrail",
+            "audit",
+        ],
         &["matrix"],
         &["blame", "--team", "eu"],
         &["rollback", "--dry-run"],
@@ -126,7 +155,13 @@ fn every_output_has_the_form_that_its_schema_says() {
         judge(&repo, line);
     }
     repo.policy("base", "gaurdrails: {}");
-    for line in [&["validate"][..], &["review"], &["resolve"], &["diff"], &["export", "litellm"]] {
+    for line in [
+        &["validate"][..],
+        &["review"],
+        &["resolve"],
+        &["diff"],
+        &["export", "litellm"],
+    ] {
         judge(&repo, line);
     }
     repo.git(["add", "-A"]);
@@ -139,10 +174,13 @@ fn what_comes_of_an_import_has_the_form_that_its_schema_says() {
     let home = TestRepo::plain();
     let config = "policies: {base: {guardrails: {add: [pii]}}}\n\
                   policy_attachments: [{policy: base, scope: '*'}]\n";
-    home.write("config.yaml", config).write("broken.yaml", "policies: {a: {inherit: b}}\n");
+    home.write("config.yaml", config)
+        .write("broken.yaml", "policies: {a: {inherit: b}}\n");
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/litellm");
-    let (policies, attachments) =
-        (format!("{data}/policies.json"), format!("{data}/attachments.json"));
+    let (policies, attachments) = (
+        format!("{data}/policies.json"),
+        format!("{data}/attachments.json"),
+    );
     for line in [
         &["import", "litellm", "config.yaml", "-o", "of-config"][..],
         &["import", "litellm", "broken.yaml", "-o", "of-broken"],
@@ -160,20 +198,38 @@ fn what_comes_of_an_import_has_the_form_that_its_schema_says() {
     ] {
         judge(&home, line);
     }
-    let line = ["import", "litellm", "config.yaml", "-o", "again", "--format", "json"];
+    let line = [
+        "import",
+        "litellm",
+        "config.yaml",
+        "-o",
+        "again",
+        "--format",
+        "json",
+    ];
     let done = home.run(line).json();
-    assert_eq!(done["commit"], json!(home.git(["-C", "again", "rev-parse", "HEAD"])));
+    assert_eq!(
+        done["commit"],
+        json!(home.git(["-C", "again", "rev-parse", "HEAD"]))
+    );
 }
 
 #[test]
 fn refused_pushes_have_the_form_that_their_schema_says() {
     let repo = TestRepo::new();
     repo.policy("base", "gaurdrails: {}").commit("one");
-    let sent = format!("refs/heads/main {} refs/heads/main {}\n", repo.id("HEAD"), "0".repeat(40));
+    let sent = format!(
+        "refs/heads/main {} refs/heads/main {}\n",
+        repo.id("HEAD"),
+        "0".repeat(40)
+    );
     let received = format!("{} {} refs/heads/main\n", "0".repeat(40), repo.id("HEAD"));
     let pushed = ["hook", "pre-receive", "--format", "json"];
     let run = repo.run_with_input(pushed, &received).ends(1);
-    assert!(run.stdout.contains("gaurdrails") && run.stderr.is_empty(), "{run:?}");
+    assert!(
+        run.stdout.contains("gaurdrails") && run.stderr.is_empty(),
+        "{run:?}"
+    );
     judge_run(&repo, &pushed, run);
     let pushed = ["hook", "pre-push", "origin", "--format", "json"];
     judge_run(&repo, &pushed, repo.run_with_input(pushed, &sent));
@@ -187,16 +243,24 @@ fn leaves(command: &clap::Command, path: &[&str], out: &mut Vec<(Vec<String>, bo
             leaves(verb, &path, out);
             continue;
         }
-        let format = verb.get_arguments().find(|argument| argument.get_id() == "format");
-        let values = format.map(clap::Arg::get_possible_values).unwrap_or_default();
+        let format = verb
+            .get_arguments()
+            .find(|argument| argument.get_id() == "format");
+        let values = format
+            .map(clap::Arg::get_possible_values)
+            .unwrap_or_default();
         let has_json = values.iter().any(|value| value.get_name() == "json");
-        out.push((path.iter().map(|word| (*word).to_owned()).collect(), has_json));
+        out.push((
+            path.iter().map(|word| (*word).to_owned()).collect(),
+            has_json,
+        ));
     }
 }
 
 #[test]
 fn every_verb_prints_json_by_a_schema_and_says_its_errors_so() {
-    // What these print is a program's own form: a stream until they are stopped, JSON anyway, scripts, pages.
+    // What these print is a program's own form: a stream until they are stopped, JSON anyway,
+    // scripts, pages.
     const OTHERS: [&str; 4] = ["serve", "schema", "completions", "man"];
     let (home, mut found) = (TestRepo::plain(), Vec::new());
     leaves(&refguard::cli::command(), &[], &mut found);
@@ -211,8 +275,14 @@ fn every_verb_prints_json_by_a_schema_and_says_its_errors_so() {
         assert!(has_json, "{path:?} has no `--format json`");
         let schema = ["schema", "output"].into_iter().chain(path.iter().copied());
         let schema = home.run(schema).json();
-        assert_eq!(schema["title"], format!("refguard {} --format json", path.join(" ")));
-        let line = path.iter().copied().chain(["--format", "json", "--no-such-flag"]);
+        assert_eq!(
+            schema["title"],
+            format!("refguard {} --format json", path.join(" "))
+        );
+        let line = path
+            .iter()
+            .copied()
+            .chain(["--format", "json", "--no-such-flag"]);
         let run = home.run(line).ends(2);
         judge_run(&home, &path, run);
     }
@@ -222,7 +292,10 @@ fn every_verb_prints_json_by_a_schema_and_says_its_errors_so() {
 fn a_verb_without_a_schema_is_said_with_those_that_have_one() {
     let repo = TestRepo::plain();
     let said = repo.run(["schema", "output", "valdate"]).fails(2);
-    assert!(said.contains("did you mean `validate`?") && said.contains("why"), "{said}");
+    assert!(
+        said.contains("did you mean `validate`?") && said.contains("why"),
+        "{said}"
+    );
     let _ = repo.run(["schema", "output"]).fails(2);
     let _ = repo.run(["schema", "policy", "validate"]).fails(2);
 }
@@ -232,11 +305,17 @@ fn a_verb_with_verbs_below_it_leads_to_their_schemas() {
     let repo = TestRepo::plain();
     let said = repo.run(["schema", "output", "hook"]).fails(2);
     for verb in ["install", "pre-commit", "pre-push", "pre-receive"] {
-        assert!(said.contains(&format!("`refguard schema output hook {verb}`")), "{said}");
+        assert!(
+            said.contains(&format!("`refguard schema output hook {verb}`")),
+            "{said}"
+        );
     }
     assert!(!said.contains("did you mean"), "{said}");
     let said = repo.run(["schema", "output", "import"]).fails(2);
-    assert!(said.contains("`refguard schema output import litellm`"), "{said}");
+    assert!(
+        said.contains("`refguard schema output import litellm`"),
+        "{said}"
+    );
     let said = repo.run(["schema", "output", "staus"]).fails(2);
     assert!(said.contains("did you mean `status`?"), "{said}");
 }

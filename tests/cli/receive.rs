@@ -20,12 +20,20 @@ fn guarded() -> (TestRepo, TestRepo) {
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     fs::write(
         &hook,
-        format!("#!/bin/sh\nexec '{}' hook pre-receive\n", env!("CARGO_BIN_EXE_refguard")),
+        format!(
+            "#!/bin/sh\nexec '{}' hook pre-receive\n",
+            env!("CARGO_BIN_EXE_refguard")
+        ),
     )
     .unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let author = TestRepo::new();
-    author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    author.git([
+        "remote",
+        "add",
+        "origin",
+        &format!("file://{}", server.path().display()),
+    ]);
     author.git(["config", "refguard.publishBranch", "main"]);
     author
         .policy("base", "guardrails: {add: [pii]}")
@@ -43,8 +51,10 @@ fn promoted() -> (TestRepo, TestRepo) {
 
 /// A push that must be refused; what the server said.
 fn refused(repo: &TestRepo, refs: &[&str]) -> String {
-    let args: Vec<&str> =
-        ["push", "-q", "origin"].into_iter().chain(refs.iter().copied()).collect();
+    let args: Vec<&str> = ["push", "-q", "origin"]
+        .into_iter()
+        .chain(refs.iter().copied())
+        .collect();
     let out = repo.try_git(&args);
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(!out.status.success(), "git push {refs:?} succeeded: {said}");
@@ -62,7 +72,9 @@ fn publish(repo: &TestRepo, fields: &str) -> String {
 fn forged(repo: &TestRepo, parents: &[&str], tree: &str, message: &str) -> String {
     let tree = repo.git(["rev-parse", &format!("{tree}^{{tree}}")]);
     let mut args = vec!["commit-tree", &tree, "-m", message];
-    parents.iter().for_each(|parent| args.extend(["-p", parent]));
+    parents
+        .iter()
+        .for_each(|parent| args.extend(["-p", parent]));
     repo.git(args)
 }
 
@@ -75,9 +87,14 @@ fn the_publish_branch_is_valid_and_goes_forward() {
     let (_server, author) = guarded();
     let first = author.id("main");
     publish(&author, "guardrails: {add: [pii, audit]}");
-    author.policy("base", "gaurdrails: {add: [pii]}").commit("slip");
+    author
+        .policy("base", "gaurdrails: {add: [pii]}")
+        .commit("slip");
     let said = refused(&author, &["main"]);
-    assert!(said.contains("refguard refuses refs/heads/main: the set is not valid"), "{said}");
+    assert!(
+        said.contains("refguard refuses refs/heads/main: the set is not valid"),
+        "{said}"
+    );
     assert!(said.contains("policies/base.yaml:4: RG012"), "{said}");
     assert!(refused(&author, &[&format!("+{first}:main")]).contains("does not hold"));
     assert!(refused(&author, &[":main"]).contains("must stay"));
@@ -100,13 +117,23 @@ fn promotions_rollbacks_and_holds_are_let_in() {
     author.run(["promote", "--push", "origin"]).ok();
     author.policy("other", "guardrails: {add: [log, more]}");
     publish(&author, "guardrails: {add: [pii, audit, x]}");
-    author.run(["promote", "--policy", "base", "--push", "origin"]).ok();
-    author.run(["rollback", "--push", "origin", "--reason", "too much"]).ok();
+    author
+        .run(["promote", "--policy", "base", "--push", "origin"])
+        .ok();
+    author
+        .run(["rollback", "--push", "origin", "--reason", "too much"])
+        .ok();
     author.run(["hold", "--push", "origin", "audit week"]).ok();
     assert_eq!(server.id("production"), author.id("production"));
-    assert_eq!(server.id("refs/refguard/ledger/production"), author.id("production"));
+    assert_eq!(
+        server.id("refs/refguard/ledger/production"),
+        author.id("production")
+    );
     assert!(message(&server, "production").contains("Refguard-Promotion: 5"));
-    assert!(!server.path().join("refguard").exists(), "the hook writes nothing");
+    assert!(
+        !server.path().join("refguard").exists(),
+        "the hook writes nothing"
+    );
 }
 
 #[test]
@@ -125,7 +152,10 @@ fn several_promotions_and_what_they_come_from_go_in_one_push() {
             .contains("is not the last promotion")
     );
     author.git(["push", "-q", "origin", "refs/refguard/ledger/production"]);
-    assert_eq!(server.id("refs/refguard/ledger/production"), author.id("production"));
+    assert_eq!(
+        server.id("refs/refguard/ledger/production"),
+        author.id("production")
+    );
 }
 
 #[test]
@@ -141,32 +171,68 @@ fn only_promotions_move_an_environment() {
         let said = refused(&author, &[&format!("{commit}:refs/heads/production")]);
         assert!(said.contains(due), "{due} is not in {said}");
     };
-    case(forged(&author, &[&first], &main, "by hand"), "is no promotion to `production`");
     case(
-        forged(&author, &[&first, &main], &main, &text.replace("Promotion: 2", "Promotion: 3")),
+        forged(&author, &[&first], &main, "by hand"),
+        "is no promotion to `production`",
+    );
+    case(
+        forged(
+            &author,
+            &[&first, &main],
+            &main,
+            &text.replace("Promotion: 2", "Promotion: 3"),
+        ),
         "2 is due",
     );
-    case(forged(&author, &[&first], &main, &text), "its parents are not those");
-    case(forged(&author, &[&first, &main], &first, &text), "its tree is not what its trailers say");
-    let digest = text.lines().find(|line| line.starts_with("Refguard-Digest")).unwrap();
+    case(
+        forged(&author, &[&first], &main, &text),
+        "its parents are not those",
+    );
+    case(
+        forged(&author, &[&first, &main], &first, &text),
+        "its tree is not what its trailers say",
+    );
+    let digest = text
+        .lines()
+        .find(|line| line.starts_with("Refguard-Digest"))
+        .unwrap();
     let other = format!("Refguard-Digest: {}", "0".repeat(64));
     case(
-        forged(&author, &[&first, &main], &main, &text.replace(digest, &other)),
+        forged(
+            &author,
+            &[&first, &main],
+            &main,
+            &text.replace(digest, &other),
+        ),
         "its digest is not that",
     );
     let passed = format!("{text}\nRefguard-Allow: older");
-    case(forged(&author, &[&first, &main], &main, &passed), "does not list it");
     case(
-        forged(&author, &[&first, &main], &main, &text.replace("production", "staging")),
+        forged(&author, &[&first, &main], &main, &passed),
+        "does not list it",
+    );
+    case(
+        forged(
+            &author,
+            &[&first, &main],
+            &main,
+            &text.replace("production", "staging"),
+        ),
         "is no promotion",
     );
     let rollback = format!("{text}\nRefguard-Rollback: 1");
-    case(forged(&author, &[&first, &main], &main, &rollback), "puts the environment on hold");
+    case(
+        forged(&author, &[&first, &main], &main, &rollback),
+        "puts the environment on hold",
+    );
     let held = format!("{text}\nRefguard-Hold: mine");
     case(forged(&author, &[&first], &main, &held), "its tree is not");
     // A sound promotion on top of an unsound commit is refused for what is below it.
     let below = forged(&author, &[&first], &main, "by hand");
-    case(forged(&author, &[&below, &main], &main, &text), "is no promotion");
+    case(
+        forged(&author, &[&below, &main], &main, &text),
+        "is no promotion",
+    );
     assert!(
         refused(&author, &[&format!("+{main}:refs/heads/production")]).contains("does not hold")
     );
@@ -185,38 +251,71 @@ fn only_promotions_move_an_environment() {
 fn the_gates_are_asked_again() {
     let (_server, author) = promoted();
     author.git(["checkout", "-q", "-b", "feature"]);
-    author.policy("base", "guardrails: {add: [pii, audit]}").commit("unpublished");
-    let said =
-        author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
-    assert!(said.contains("`bob@example.org` may not pass the gate `published`"), "{said}");
+    author
+        .policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("unpublished");
+    let said = author
+        .run([
+            "promote",
+            "feature",
+            "--allow-unpublished",
+            "--push",
+            "origin",
+        ])
+        .fails(1);
+    assert!(
+        said.contains("`bob@example.org` may not pass the gate `published`"),
+        "{said}"
+    );
     author.git(["checkout", "-q", "main"]);
     // Who may is read at the old tip: the list is promoted before it counts.
     let allow =
         format!("{SETTINGS}environments: [{{name: production, allow: [bob@example.org]}}]\n");
     author.write("refguard.yaml", &allow);
     publish(&author, "guardrails: {add: [pii, log]}");
-    let said =
-        author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).fails(1);
+    let said = author
+        .run([
+            "promote",
+            "feature",
+            "--allow-unpublished",
+            "--push",
+            "origin",
+        ])
+        .fails(1);
     assert!(said.contains("may not pass"), "{said}");
     author.run(["promote", "--push", "origin"]).ok();
     author.git(["branch", "-D", "feature"]);
     author.git(["checkout", "-q", "-b", "feature"]);
-    author.policy("base", "guardrails: {add: [pii, other]}").commit("unpublished");
-    author.run(["promote", "feature", "--allow-unpublished", "--push", "origin"]).ok();
+    author
+        .policy("base", "guardrails: {add: [pii, other]}")
+        .commit("unpublished");
+    author
+        .run([
+            "promote",
+            "feature",
+            "--allow-unpublished",
+            "--push",
+            "origin",
+        ])
+        .ok();
 }
 
 #[test]
 fn no_push_lifts_the_guard_from_what_it_moves() {
     let (_server, author) = promoted();
     let elsewhere = format!("{SETTINGS}environments: [{{name: live}}]\n");
-    author.write("refguard.yaml", &elsewhere).commit("another environment");
+    author
+        .write("refguard.yaml", &elsewhere)
+        .commit("another environment");
     let by_hand = forged(&author, &["production"], "main", "by hand");
     let production = format!("{by_hand}:refs/heads/production");
     assert!(refused(&author, &["main", &production]).contains("is no promotion"));
     author.git(["push", "-q", "origin", "main"]);
     assert!(refused(&author, &[&production]).contains("is no promotion"));
     assert!(refused(&author, &["main:live"]).contains("is no promotion to `live`"));
-    author.run(["promote", "--to", "live", "--push", "origin"]).ok();
+    author
+        .run(["promote", "--to", "live", "--push", "origin"])
+        .ok();
 }
 
 #[test]
@@ -227,7 +326,13 @@ fn nothing_else_stands_for_an_environment() {
     assert!(refused(&author, &["main:refs/refguard/other"]).contains("only ledgers"));
     assert!(refused(&author, &["main:refs/refguard/ledger/staging"]).contains("only ledgers"));
     assert!(refused(&author, &[":refs/refguard/ledger/production"]).contains("must stay"));
-    author.git(["push", "-q", "origin", "main:refs/tags/v1", "main:refs/heads/feature"]);
+    author.git([
+        "push",
+        "-q",
+        "origin",
+        "main:refs/tags/v1",
+        "main:refs/heads/feature",
+    ]);
     let replacement = format!("main:refs/replace/{}", author.id("main"));
     assert!(refused(&author, &[&replacement]).contains("no replacement is taken"));
     // A symbolic ref of the server's own.
@@ -246,11 +351,16 @@ fn nothing_else_stands_for_an_environment() {
     // Where a daemon on a clone follows what was fetched.
     for name in ["origin/production", "a/b/production", "origin/main"] {
         let said = refused(&author, &[&format!("main:refs/remotes/{name}")]);
-        assert!(said.contains("where a fetch keeps what a remote has"), "{said}");
+        assert!(
+            said.contains("where a fetch keeps what a remote has"),
+            "{said}"
+        );
     }
     // Where production is another name of `main`, a push of `main` would be a promotion.
     server.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
-    author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    author
+        .policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     assert!(refused(&author, &["main"]).contains("is symbolic"));
 }
 
@@ -267,8 +377,12 @@ fn a_refused_push_leaves_nothing_behind() {
     let before = everything_in(server.path());
     author.policy("base", "gaurdrails: {}").commit("slip");
     refused(&author, &["main"]);
-    let partial =
-        forged(&author, &["production", "main"], "production", &message(&author, "production"));
+    let partial = forged(
+        &author,
+        &["production", "main"],
+        "production",
+        &message(&author, "production"),
+    );
     refused(&author, &[&format!("{partial}:production")]);
     assert_eq!(everything_in(server.path()), before);
 }
@@ -294,15 +408,26 @@ fn a_folder_below_the_top_is_named_to_the_hook() {
     let hook = server.path().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let program = env!("CARGO_BIN_EXE_refguard");
-    fs::write(&hook, format!("#!/bin/sh\nexec '{program}' hook pre-receive --root policies/eu\n"))
-        .unwrap();
+    fs::write(
+        &hook,
+        format!("#!/bin/sh\nexec '{program}' hook pre-receive --root policies/eu\n"),
+    )
+    .unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let author = TestRepo::new();
-    author.git(["remote", "add", "origin", &format!("file://{}", server.path().display())]);
+    author.git([
+        "remote",
+        "add",
+        "origin",
+        &format!("file://{}", server.path().display()),
+    ]);
+    author.write("policies/eu/refguard.yaml", SETTINGS).write(
+        "policies/eu/a.yaml",
+        "apiVersion: refguard/v1\nkind: Polcy\n",
+    );
     author
-        .write("policies/eu/refguard.yaml", SETTINGS)
-        .write("policies/eu/a.yaml", "apiVersion: refguard/v1\nkind: Polcy\n");
-    author.write("broken.yaml", "apiVersion: refguard/v1\nkind: Polcy\n").commit("one");
+        .write("broken.yaml", "apiVersion: refguard/v1\nkind: Polcy\n")
+        .commit("one");
     assert!(refused(&author, &["main"]).contains(" a.yaml:2"));
     author.remove("policies/eu/a.yaml").commit("two");
     author.git(["push", "-q", "origin", "main"]);
@@ -312,20 +437,32 @@ fn a_folder_below_the_top_is_named_to_the_hook() {
 fn an_author_is_warned_before_the_push() {
     let (_server, author) = promoted();
     author.run(["hook", "install"]).ok();
-    author.policy("base", "gaurdrails: {add: [pii]}").git(["add", "-A"]);
+    author
+        .policy("base", "gaurdrails: {add: [pii]}")
+        .git(["add", "-A"]);
     author.git(["commit", "-q", "--no-verify", "-m", "slip"]);
     let out = author.try_git(&["push", "-q", "origin", "main"]);
     let said = String::from_utf8(out.stderr).unwrap();
-    let own: Vec<&str> = said.lines().filter(|line| !line.starts_with("remote:")).collect();
+    let own: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("remote:"))
+        .collect();
     assert!(
         own.contains(&"warning: the remote may refuse refs/heads/main: the set is not valid"),
         "{said}"
     );
     // A sound push is not talked about.
-    author.policy("base", "guardrails: {add: [pii, audit]}").commit("mended");
+    author
+        .policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("mended");
     let out = author.try_git(&["push", "-q", "origin", "main"]);
     assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
-    assert!(author.run(["promote", "--push", "origin"]).ok().contains("promotion 2"));
+    assert!(
+        author
+            .run(["promote", "--push", "origin"])
+            .ok()
+            .contains("promotion 2")
+    );
 }
 
 /// `git http-backend` behind a small server; it ends with its input.
@@ -343,10 +480,19 @@ impl Http {
             .arg(folder)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Some(Self { child, port: line.trim().parse().expect("the port of the server") })
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        Some(Self {
+            child,
+            port: line.trim().parse().expect("the port of the server"),
+        })
     }
 }
 
@@ -365,7 +511,12 @@ fn the_hook_judges_pushes_over_http_too() {
         return;
     };
     let name = server.path().file_name().unwrap().to_str().unwrap();
-    author.git(["remote", "set-url", "origin", &format!("http://127.0.0.1:{}/{name}", http.port)]);
+    author.git([
+        "remote",
+        "set-url",
+        "origin",
+        &format!("http://127.0.0.1:{}/{name}", http.port),
+    ]);
     author.run(["promote", "--push", "origin"]).ok();
     publish(&author, "guardrails: {add: [pii, audit]}");
     author.run(["promote", "--push", "origin"]).ok();
@@ -396,11 +547,19 @@ fn an_environment_behind_another_takes_what_that_one_has() {
     // What is allowed is recorded, and only what was needed.
     author.run(["hold", "--push", "origin", "audit week"]).ok();
     publish(&author, "guardrails: {add: [pii, log]}");
-    author.run(["promote", "--to", "staging", "--push", "origin"]).ok();
-    author.run(["promote", "--release-hold", "over", "--push", "origin"]).ok();
-    author.policy("base", "guardrails: {add: [pii, log, audit]}").commit("more");
+    author
+        .run(["promote", "--to", "staging", "--push", "origin"])
+        .ok();
+    author
+        .run(["promote", "--release-hold", "over", "--push", "origin"])
+        .ok();
+    author
+        .policy("base", "guardrails: {add: [pii, log, audit]}")
+        .commit("more");
     author.git(["push", "-q", "origin", "main"]);
-    author.run(["promote", "--to", "staging", "--push", "origin"]).ok();
+    author
+        .run(["promote", "--to", "staging", "--push", "origin"])
+        .ok();
     let held = author.id("production");
     author.run(["promote", "--local"]).ok();
     let record = message(&author, "production");
@@ -418,7 +577,10 @@ fn an_environment_behind_another_takes_what_that_one_has() {
         &format!("{record}\nRefguard-Allow: weaken no need"),
     );
     let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
-    assert!(said.contains("records a gate as passed that does not refuse it"), "{said}");
+    assert!(
+        said.contains("records a gate as passed that does not refuse it"),
+        "{said}"
+    );
 }
 
 /// Settings that let some people pass gates.
@@ -433,24 +595,39 @@ fn a_promotion_that_loses_a_safeguard_unsaid_is_refused() {
     let case = "apiVersion: refguard/v1\nkind: PolicyTest\nname: everyone\ncases:\n  \
                 - {name: masked, context: {team: eu}, expect: {includes: [pii]}}\n";
     author
-        .write("refguard.yaml", &format!("{SETTINGS}environments:\n  - name: production\n{gates}"))
+        .write(
+            "refguard.yaml",
+            &format!("{SETTINGS}environments:\n  - name: production\n{gates}"),
+        )
         .write("tests/everyone.yaml", case);
     publish(&author, "guardrails: {add: [pii, log]}");
     author.run(["promote", "--push", "origin"]).ok();
     let first = author.id("production");
     author.remove("tests/everyone.yaml");
     publish(&author, "guardrails: {add: [pii, log, audit]}");
-    author.run(["promote", "--local", "--allow-safeguards", "an invariant says it"]).ok();
+    author
+        .run([
+            "promote",
+            "--local",
+            "--allow-safeguards",
+            "an invariant says it",
+        ])
+        .ok();
     let said = message(&author, "production");
-    let unsaid: Vec<&str> =
-        said.lines().filter(|line| !line.starts_with("Refguard-Allow:")).collect();
+    let unsaid: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("Refguard-Allow:"))
+        .collect();
     assert!(unsaid.len() < said.lines().count(), "{said}");
 
     let main = author.id("main");
     let forged = forged(&author, &[&first, &main], &main, &unsaid.join("\n"));
     let refused = refused(&author, &[&format!("{forged}:refs/heads/production")]);
     assert!(refused.contains("gate `safeguards`"), "{refused}");
-    assert!(refused.contains("test `everyone: masked` is gone"), "{refused}");
+    assert!(
+        refused.contains("test `everyone: masked` is gone"),
+        "{refused}"
+    );
     author.git(["push", "-q", "origin", "production"]);
     assert_eq!(server.id("production"), author.id("production"));
 }
@@ -468,7 +645,9 @@ fn an_empty_server_takes_the_publish_branch_that_it_names_with_the_first_promoti
     let said = refused(&author, &both);
     assert!(said.contains("symbolic-ref"), "{said}");
     server.git(["symbolic-ref", "HEAD", "refs/heads/trunk"]);
-    author.git(["push", "-q", "--atomic", "origin", both[0], both[1], both[2]]);
+    author.git([
+        "push", "-q", "--atomic", "origin", both[0], both[1], both[2],
+    ]);
     assert_eq!(server.id("production"), author.id("production"));
 }
 
@@ -479,7 +658,9 @@ fn another_publish_branch_is_guarded_and_main_is_a_branch_like_others() {
     server.git(["symbolic-ref", "HEAD", "refs/heads/trunk"]);
     let first = author.id("main");
     author.git(["checkout", "-q", "-b", "trunk"]);
-    author.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    author
+        .policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     author.git(["push", "-q", "origin", "trunk", "main"]);
 
     assert!(refused(&author, &[&format!("+{first}:trunk")]).contains("does not hold"));
@@ -497,10 +678,16 @@ fn a_rollback_to_settings_that_name_others_leaves_the_release_to_either_side() {
         author.git(["push", "-q", "origin", "main"]);
         author.run(["promote", "--push", "origin"]).ok();
     }
-    // Both sides judge now, and name nobody in common: the other gates have nobody who may pass them.
+    // Both sides judge now, and name nobody in common: the other gates have nobody who may pass
+    // them.
     author.run(["rollback"]).ok();
-    let released = author.run(["release", "the detector is mended", "--format", "json"]).json();
-    assert_eq!((&released["promotion"], &released["changed"]), (&4.into(), &true.into()));
+    let released = author
+        .run(["release", "the detector is mended", "--format", "json"])
+        .json();
+    assert_eq!(
+        (&released["promotion"], &released["changed"]),
+        (&4.into(), &true.into())
+    );
     assert_eq!(server.id("production"), author.id("production"));
     assert_eq!(
         server.git(["rev-parse", "production^{tree}"]),
@@ -514,7 +701,10 @@ fn a_rollback_to_settings_that_name_others_leaves_the_release_to_either_side() {
     let stranger = [("GIT_COMMITTER_EMAIL", "eve@example.org")];
     let refused = author.run_with(["release", "mine"], &stranger).fails(1);
     assert!(refused.contains("does not list it"), "{refused}");
-    assert_eq!(author.run(["log", "--format", "json"]).json()["promotions"][0]["kind"], "hold");
+    assert_eq!(
+        author.run(["log", "--format", "json"]).json()["promotions"][0]["kind"],
+        "hold"
+    );
 }
 
 #[test]
@@ -522,7 +712,10 @@ fn a_promotion_that_does_not_look_like_one_of_this_release_is_refused() {
     let (server, author) = promoted();
     publish(&author, "guardrails: {add: [pii, audit]}");
     author.run(["promote", "--local"]).ok();
-    let (tip, tree) = (author.id("production"), author.git(["rev-parse", "production^{tree}"]));
+    let (tip, tree) = (
+        author.id("production"),
+        author.git(["rev-parse", "production^{tree}"]),
+    );
     let message = author.git(["log", "-1", "--format=%B", &tip]);
     let previous: String = message
         .lines()
@@ -531,9 +724,11 @@ fn a_promotion_that_does_not_look_like_one_of_this_release_is_refused() {
         .collect();
     let root = message.replace("Refguard-Root: .\n", "");
     let subject = message.replacen("promote ", "Promotes ", 1);
-    for (message, why) in
-        [(previous, "the promotion before it"), (root, "root"), (subject, "subject")]
-    {
+    for (message, why) in [
+        (previous, "the promotion before it"),
+        (root, "root"),
+        (subject, "subject"),
+    ] {
         let (first, second) = (author.id("production~1"), author.id("main"));
         let forged = author.git([
             "commit-tree",
@@ -548,6 +743,12 @@ fn a_promotion_that_does_not_look_like_one_of_this_release_is_refused() {
         let said = refused(&author, &[&format!("{forged}:refs/heads/production")]);
         assert!(said.contains(why), "{why}: {said}");
     }
-    author.git(["push", "-q", "origin", "production", "refs/refguard/ledger/production"]);
+    author.git([
+        "push",
+        "-q",
+        "origin",
+        "production",
+        "refs/refguard/ledger/production",
+    ]);
     assert_eq!(server.id("production"), tip);
 }

@@ -21,7 +21,10 @@ fn guarded() -> TestRepo {
     repo.policy("base", "guardrails: {add: [pii]}")
         .write("attachments/all.yaml", ATTACHED)
         .write("tests/everyone.yaml", CASE)
-        .write("refguard.yaml", &settings("weaken: refuse, safeguards: refuse", ""))
+        .write(
+            "refguard.yaml",
+            &settings("weaken: refuse, safeguards: refuse", ""),
+        )
         .commit("one");
     repo.run(["promote"]).ok();
     repo
@@ -37,7 +40,10 @@ fn a_commit_that_deletes_a_test_is_seen_by_every_verb_and_refused_by_the_gate() 
     assert!(repo.run(["diff"]).ok().contains(lost));
     assert!(repo.run(["impact"]).ok().contains(lost));
     let review = repo.run(["review", "production", "HEAD"]).ok();
-    assert!(review.contains(lost) && review.contains("1 safeguard removed"), "{review}");
+    assert!(
+        review.contains(lost) && review.contains("1 safeguard removed"),
+        "{review}"
+    );
     assert!(review.contains("could not take it"), "{review}");
 
     let refused = repo.run(["promote", "--reason", "tidy up"]).fails(1);
@@ -53,10 +59,14 @@ fn a_gate_that_was_passed_is_recorded_with_its_reason() {
     let repo = guarded();
     repo.remove("tests/everyone.yaml").commit("tidy up");
 
-    repo.run(["promote", "--allow-safeguards", "covered by an invariant"]).ok();
+    repo.run(["promote", "--allow-safeguards", "covered by an invariant"])
+        .ok();
 
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert!(message.contains("Refguard-Allow: safeguards covered by an invariant"), "{message}");
+    assert!(
+        message.contains("Refguard-Allow: safeguards covered by an invariant"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -64,7 +74,10 @@ fn a_commit_that_switches_its_own_gates_off_is_judged_by_the_gates_before() {
     let repo = guarded();
     repo.write(
         "refguard.yaml",
-        &settings("weaken: \"off\", safeguards: \"off\"", "exclude: [\"tests/**\"]\n"),
+        &settings(
+            "weaken: \"off\", safeguards: \"off\"",
+            "exclude: [\"tests/**\"]\n",
+        ),
     )
     .commit("make room");
 
@@ -84,7 +97,10 @@ fn a_commit_that_switches_its_own_gates_off_is_judged_by_the_gates_before() {
 fn a_test_that_is_renamed_and_moved_is_not_lost() {
     let repo = guarded();
     repo.remove("tests/everyone.yaml")
-        .write("tests/all/masking.yaml", &CASE.replace("everyone", "masking"))
+        .write(
+            "tests/all/masking.yaml",
+            &CASE.replace("everyone", "masking"),
+        )
         .commit("sort the tests");
 
     assert!(!repo.run(["diff"]).ok().contains("safeguard"));
@@ -94,15 +110,21 @@ fn a_test_that_is_renamed_and_moved_is_not_lost() {
 #[test]
 fn programs_get_safeguards_as_a_list_of_losses_and_gains() {
     let repo = guarded();
-    repo.write("tests/everyone.yaml", &CASE.replace("team: eu", "team: us")).commit("another team");
+    repo.write("tests/everyone.yaml", &CASE.replace("team: eu", "team: us"))
+        .commit("another team");
 
     let diff = repo.run(["diff", "--format", "json"]).json();
 
     let lost = &diff["safeguards"]["lost"][0];
-    assert_eq!((&lost["kind"], &lost["file"]), (&"test".into(), &"tests/everyone.yaml".into()));
+    assert_eq!(
+        (&lost["kind"], &lost["file"]),
+        (&"test".into(), &"tests/everyone.yaml".into())
+    );
     assert_eq!(diff["safeguards"]["gained"][0]["message"], "is new");
     for verb in ["impact", "review"] {
-        let json = repo.run([verb, "production", "HEAD", "--format", "json"]).json();
+        let json = repo
+            .run([verb, "production", "HEAD", "--format", "json"])
+            .json();
         assert_eq!(json["safeguards"], diff["safeguards"], "{verb}");
     }
 }
@@ -111,11 +133,14 @@ fn programs_get_safeguards_as_a_list_of_losses_and_gains() {
 fn where_the_set_before_is_not_valid_no_loss_can_be_ruled_out() {
     let repo = guarded();
     repo.git(["checkout", "-q", "production"]);
-    repo.write("policies/base.yaml", "not: [a policy\n").commit("a hand in production");
+    repo.write("policies/base.yaml", "not: [a policy\n")
+        .commit("a hand in production");
     repo.git(["checkout", "-q", "main"]);
     repo.remove("tests/everyone.yaml").commit("tidy up");
 
-    let refused = repo.run(["promote", "--allow-weaken", "the set before is broken"]).fails(1);
+    let refused = repo
+        .run(["promote", "--allow-weaken", "the set before is broken"])
+        .fails(1);
 
     let word = "gate `safeguards`: what the environment has now is not valid";
     assert!(refused.contains(word), "{refused}");
@@ -128,13 +153,28 @@ fn a_hand_that_moves_production_launders_no_loss() {
     assert!(repo.run(["promote"]).fails(1).contains("gate `safeguards`"));
     repo.git(["branch", "-qf", "production", "main"]);
     let there = repo.run(["promote"]).ends(0);
-    assert!(there.stderr.contains("something else than a promotion moved"), "{}", there.stderr);
-    repo.policy("base", "description: a word\nguardrails: {add: [pii]}").commit("a word");
+    assert!(
+        there
+            .stderr
+            .contains("something else than a promotion moved"),
+        "{}",
+        there.stderr
+    );
+    repo.policy("base", "description: a word\nguardrails: {add: [pii]}")
+        .commit("a word");
 
     let refused = repo.run(["promote"]).fails(1);
 
-    assert!(refused.contains("test `everyone: a call is masked` is gone"), "{refused}");
-    repo.run(["promote", "--allow-safeguards", "covered by an invariant"]).ok();
+    assert!(
+        refused.contains("test `everyone: a call is masked` is gone"),
+        "{refused}"
+    );
+    repo.run(["promote", "--allow-safeguards", "covered by an invariant"])
+        .ok();
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert_eq!(message.matches("Refguard-Allow: safeguards").count(), 1, "{message}");
+    assert_eq!(
+        message.matches("Refguard-Allow: safeguards").count(),
+        1,
+        "{message}"
+    );
 }

@@ -1,5 +1,5 @@
-//! Real repositories in folders that vanish, and the program run in them: nothing of the tester's own
-//! environment or configuration is seen, and time is what the test says.
+//! Real repositories in folders that vanish, and the program run in them: nothing of the tester's
+//! own environment or configuration is seen, and time is what the test says.
 //!
 //! ```ignore
 //! let repo = TestRepo::new();
@@ -52,7 +52,10 @@ impl TestRepo {
         clone.clock.set(self.clock.get());
         let url = format!("file://{}", self.path.display());
         clone.git(
-            ["clone", "-q"].into_iter().chain(options.iter().copied()).chain([url.as_str(), "."]),
+            ["clone", "-q"]
+                .into_iter()
+                .chain(options.iter().copied())
+                .chain([url.as_str(), "."]),
         );
         clone
     }
@@ -64,7 +67,12 @@ impl TestRepo {
         let (path, home) = (top.join("repo"), top.join("home"));
         fs::create_dir(&path).unwrap();
         fs::create_dir(&home).unwrap();
-        Self { _dir: dir, path, home, clock: Cell::new(0) }
+        Self {
+            _dir: dir,
+            path,
+            home,
+            clock: Cell::new(0),
+        }
     }
 
     /// Its folder.
@@ -76,7 +84,11 @@ impl TestRepo {
     pub fn git<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> String {
         let args: Vec<&str> = args.into_iter().collect();
         let out = self.try_git(&args);
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
     }
 
@@ -84,13 +96,20 @@ impl TestRepo {
     pub fn git_with(&self, args: &[&str], env: &[(&str, &str)]) -> String {
         let mut git = self.prepared(Command::new("git"));
         let out = git.args(args).envs(env.iter().copied()).output().unwrap();
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
     }
 
     /// Runs git here, whatever comes of it.
     pub fn try_git(&self, args: &[&str]) -> Output {
-        self.prepared(Command::new("git")).args(args).output().unwrap()
+        self.prepared(Command::new("git"))
+            .args(args)
+            .output()
+            .unwrap()
     }
 
     /// Writes a file.
@@ -150,7 +169,11 @@ impl TestRepo {
     ) -> Run {
         let args: Vec<&str> = args.into_iter().collect();
         let mut command = self.refguard();
-        let out = command.args(&args).envs(env.iter().copied()).output().unwrap();
+        let out = command
+            .args(&args)
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
         Run {
             args: args.join(" "),
             code: out.status.code(),
@@ -163,7 +186,11 @@ impl TestRepo {
     pub fn run_with_input<'a>(&self, args: impl IntoIterator<Item = &'a str>, input: &str) -> Run {
         let args: Vec<&str> = args.into_iter().collect();
         let mut command = self.refguard();
-        command.args(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let out = std::thread::scope(|scope| {
@@ -189,11 +216,16 @@ impl TestRepo {
         let _ = terminal.read_to_end(&mut shown);
         let status = child.wait().unwrap();
         let stdout = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
-        Run { args: args.join(" "), code: status.code(), stdout, stderr: String::new() }
+        Run {
+            args: args.join(" "),
+            code: status.code(),
+            stdout,
+            stderr: String::new(),
+        }
     }
 
-    /// Types into a shell on a terminal, each text once the one before it was answered by what stands beside it;
-    /// gives what the terminal shows.
+    /// Types into a shell on a terminal, each text once the one before it was answered by what
+    /// stands beside it; gives what the terminal shows.
     pub fn at_prompt(&self, shell: Command, screen: Screen, typed: &[(&str, &str)]) -> String {
         /// Longer than anything here takes: then what is waited for never comes.
         const PATIENCE: Duration = Duration::from_secs(120);
@@ -279,13 +311,28 @@ impl Screen {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
-        let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let name = ptsname(&terminal, Vec::new())
+            .unwrap()
+            .into_string()
+            .unwrap();
         let Self { columns, rows } = self;
-        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_col: columns,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         tcsetwinsize(&terminal, size).unwrap();
 
-        let side = fs::File::options().read(true).write(true).open(name).unwrap();
-        command.stdin(side.try_clone().unwrap()).stdout(side.try_clone().unwrap()).stderr(side);
+        let side = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(name)
+            .unwrap();
+        command
+            .stdin(side.try_clone().unwrap())
+            .stdout(side.try_clone().unwrap())
+            .stderr(side);
         // The command goes, and with it what it holds of the program's side.
         (command.spawn().unwrap(), fs::File::from(terminal))
     }
@@ -296,7 +343,8 @@ pub fn policy(name: &str, fields: &str) -> String {
     format!("apiVersion: refguard/v1\nkind: Policy\nname: {name}\n{fields}\n")
 }
 
-/// How one run of refguard ended. Say what is due of it: [`Run::ok`], [`Run::json`] or [`Run::fails`].
+/// How one run of refguard ended. Say what is due of it: [`Run::ok`], [`Run::json`] or
+/// [`Run::fails`].
 #[must_use]
 #[derive(Debug)]
 pub struct Run {
@@ -328,8 +376,17 @@ impl Run {
 
     /// It exits with this code.
     pub fn ends(self, code: i32) -> Self {
-        let Self { args, stdout, stderr, .. } = &self;
-        assert_eq!(self.code, Some(code), "refguard {args}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+        let Self {
+            args,
+            stdout,
+            stderr,
+            ..
+        } = &self;
+        assert_eq!(
+            self.code,
+            Some(code),
+            "refguard {args}\nstdout:\n{stdout}\nstderr:\n{stderr}"
+        );
         self
     }
 }

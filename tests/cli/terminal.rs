@@ -1,4 +1,5 @@
-//! What people see on a terminal: its width, a pager, times told from now; and that nothing of it reaches a pipe.
+//! What people see on a terminal: its width, a pager, times told from now; and that nothing of it
+//! reaches a pipe.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +29,10 @@ fn wide() -> TestRepo {
         .commit("a summary that is long enough to need a second line on a narrow terminal");
     let _ = repo.run(["promote", "--reason", "the first"]).ok();
     let _ = repo
-        .run(["hold", "an incident whose reason is longer than a narrow terminal is wide"])
+        .run([
+            "hold",
+            "an incident whose reason is longer than a narrow terminal is wide",
+        ])
         .ok();
     repo
 }
@@ -52,20 +56,34 @@ fn nothing_is_wider_than_the_terminal_and_no_word_is_broken() {
     for verb in VERBS {
         let piped = repo.run(verb.iter().copied()).ok();
         let is_wide = piped.lines().any(|line| line.chars().count() > 60);
-        assert!(is_wide || matches!(verb[0], "status" | "test"), "{verb:?}: {piped}");
+        assert!(
+            is_wide || matches!(verb[0], "status" | "test"),
+            "{verb:?}: {piped}"
+        );
         let seen = repo.on_terminal(verb, Screen::of(60, 2_000), &[]);
-        let widest = seen.stdout.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        let widest = seen
+            .stdout
+            .lines()
+            .map(|line| line.chars().count())
+            .max()
+            .unwrap_or(0);
         let longest = piped.split_whitespace().map(str::len).max().unwrap_or(0);
         assert!(widest <= 60.max(longest + 4), "{verb:?}: {}", seen.stdout);
         // Every word is there, whole; columns without a cell need no name there.
         let words = |text: &str| {
-            let words = text.split_whitespace().filter(|word| word.contains(char::is_lowercase));
+            let words = text
+                .split_whitespace()
+                .filter(|word| word.contains(char::is_lowercase));
             words.map(str::to_owned).collect::<BTreeSet<String>>()
         };
         let (due, got) = (words(&piped), words(&seen.stdout));
         let is_time = |word: &String| word.starts_with("2024-");
         let lost: Vec<&String> = due.difference(&got).filter(|word| !is_time(word)).collect();
-        assert!(piped.contains('…') || lost.is_empty(), "{verb:?}: {lost:?}\n{}", seen.stdout);
+        assert!(
+            piped.contains('…') || lost.is_empty(),
+            "{verb:?}: {lost:?}\n{}",
+            seen.stdout
+        );
     }
 }
 
@@ -73,7 +91,14 @@ fn nothing_is_wider_than_the_terminal_and_no_word_is_broken() {
 fn every_column_of_a_table_has_a_name() {
     let listed = wide().run(["list", "attachments"]).ok();
     assert!(listed.starts_with("POLICY"), "{listed}");
-    assert!(listed.lines().next().unwrap().contains("PRIORITY  DEFAULT  PLACE"), "{listed}");
+    assert!(
+        listed
+            .lines()
+            .next()
+            .unwrap()
+            .contains("PRIORITY  DEFAULT  PLACE"),
+        "{listed}"
+    );
 }
 
 #[test]
@@ -82,12 +107,18 @@ fn a_long_answer_goes_through_the_pager_that_git_would_use() {
     let pager = "sed -e 's/^/paged: /'";
     let low = Screen::of(100, 8);
     let shown = |env: &[(&str, &str)], more: &[&str]| {
-        let line: Vec<&str> = ["explain"].into_iter().chain(more.iter().copied()).collect();
+        let line: Vec<&str> = ["explain"]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
         repo.on_terminal(&line, low, env).ok()
     };
     for name in ["REFGUARD_PAGER", "GIT_PAGER", "PAGER"] {
         let seen = shown(&[(name, pager)], &[]);
-        assert!(seen.lines().all(|line| line.starts_with("paged: ")), "{name}: {seen}");
+        assert!(
+            seen.lines().all(|line| line.starts_with("paged: ")),
+            "{name}: {seen}"
+        );
     }
     let setting = [
         ("GIT_CONFIG_COUNT", "1"),
@@ -112,9 +143,16 @@ fn a_long_answer_goes_through_the_pager_that_git_would_use() {
     assert!(!shown(&[("PAGER", pager)], &["--format", "json"]).contains("paged: "));
     assert_eq!(shown(&[("PAGER", "true")], &[]), "");
     // One that fits is not worth a pager, and a pipe has none.
-    let tall = repo.on_terminal(&["status"], Screen::of(100, 50), &[("PAGER", pager)]).ok();
+    let tall = repo
+        .on_terminal(&["status"], Screen::of(100, 50), &[("PAGER", pager)])
+        .ok();
     assert!(!tall.contains("paged: "), "{tall}");
-    assert!(!repo.run_with(["explain"], &[("PAGER", pager)]).ok().contains("paged: "));
+    assert!(
+        !repo
+            .run_with(["explain"], &[("PAGER", pager)])
+            .ok()
+            .contains("paged: ")
+    );
 }
 
 #[test]
@@ -131,12 +169,17 @@ fn a_pager_changes_no_exit_code() {
 fn what_takes_long_says_so_on_a_terminal_until_it_is_done() {
     let repo = wide();
     let mut replay = repo.refguard();
-    replay.args(["replay", "-", "production", "main"]).env("TERM", "xterm");
+    replay
+        .args(["replay", "-", "production", "main"])
+        .env("TERM", "xterm");
     // The log ends when the sign of life was seen.
     let seen = repo.at_prompt(
         replay,
         Screen::of(100, 50),
-        &[("answering the rows", "{\"team\":\"x\"}\n\u{4}\u{4}\u{4}\u{4}")],
+        &[(
+            "answering the rows",
+            "{\"team\":\"x\"}\n\u{4}\u{4}\u{4}\u{4}",
+        )],
     );
     assert!(seen.contains("1 row"), "{seen}");
     let piped = repo.run_with_input(["replay", "-", "production", "main"], "{\"team\":\"x\"}\n");
@@ -149,15 +192,29 @@ fn times_are_told_from_now_on_a_terminal_alone() {
     let screen = Screen::of(100, 50);
     let piped = repo.run(["log"]).ok();
     assert!(piped.contains("2024-01-01T00:01:00+00:00"), "{piped}");
-    for verb in
-        [&["log"][..], &["versions", "base"], &["blame", "--team", "x"], &["show", "base@1"]]
-    {
+    for verb in [
+        &["log"][..],
+        &["versions", "base"],
+        &["blame", "--team", "x"],
+        &["show", "base@1"],
+    ] {
         let near = repo.on_terminal(verb, screen, &[]).ok();
-        assert!(near.contains(" years ago") && !near.contains("2024-01-01T"), "{verb:?}: {near}");
+        assert!(
+            near.contains(" years ago") && !near.contains("2024-01-01T"),
+            "{verb:?}: {near}"
+        );
         let line = [verb, &["--absolute"]].concat();
         let absolute = repo.on_terminal(&line, screen, &[]).ok();
-        assert!(absolute.contains("2024-01-01T") && !absolute.contains(" ago"), "{absolute}");
-        let json = repo.on_terminal(&[verb, &["--format", "json"]].concat(), screen, &[]).ok();
-        assert!(json.contains("2024-01-01T") && !json.contains(" ago"), "{json}");
+        assert!(
+            absolute.contains("2024-01-01T") && !absolute.contains(" ago"),
+            "{absolute}"
+        );
+        let json = repo
+            .on_terminal(&[verb, &["--format", "json"]].concat(), screen, &[])
+            .ok();
+        assert!(
+            json.contains("2024-01-01T") && !json.contains(" ago"),
+            "{json}"
+        );
     }
 }

@@ -28,11 +28,15 @@ fn environments(lines: &str) -> String {
 
 fn weakened(repo: &TestRepo, settings: &str) {
     let fields = "guardrails: {add: [pii]}\npipeline: {mode: pre_call, steps: [{guardrail: pii}]}";
-    repo.policy("base", fields).write("refguard.yaml", settings).commit("weaker");
+    repo.policy("base", fields)
+        .write("refguard.yaml", settings)
+        .commit("weaker");
 }
 
 fn guardrails(repo: &TestRepo) -> Value {
-    repo.run(["resolve", "--at", "production", "--format", "json"]).json()["guardrails"].clone()
+    repo.run(["resolve", "--at", "production", "--format", "json"])
+        .json()["guardrails"]
+        .clone()
 }
 
 #[test]
@@ -40,15 +44,24 @@ fn no_file_says_which_ref_is_an_environment() {
     let repo = strict();
     let before = repo.id("refs/heads/production");
     let elsewhere = "  - name: production\n    ref: refs/heads/prod\n    gates: {weaken: off}\n";
-    repo.write("refguard.yaml", &environments(elsewhere)).commit("another ref");
+    repo.write("refguard.yaml", &environments(elsewhere))
+        .commit("another ref");
     let said = repo.run(["promote"]).fails(1);
     assert!(said.contains("git branch -m prod production"), "{said}");
-    assert!(!repo.try_git(&["rev-parse", "-q", "--verify", "refs/heads/prod"]).status.success());
+    assert!(
+        !repo
+            .try_git(&["rev-parse", "-q", "--verify", "refs/heads/prod"])
+            .status
+            .success()
+    );
     // A branch that the file points at is served to nobody, and read by no verb.
     repo.git(["branch", "prod", &before]);
     let log = repo.run(["log", "--format", "json"]).json();
     assert_eq!(log["environment"], json!("production"));
-    assert_eq!(repo.id("refs/refguard/ledger/production"), repo.id("refs/heads/production"));
+    assert_eq!(
+        repo.id("refs/refguard/ledger/production"),
+        repo.id("refs/heads/production")
+    );
 }
 
 #[test]
@@ -56,7 +69,10 @@ fn a_repository_of_before_with_another_ref_is_told_how_to_rename_it() {
     let repo = TestRepo::new();
     repo.policy("base", "guardrails: {add: [pii]}")
         .write("attachments/all.yaml", ATTACHED)
-        .write("refguard.yaml", &environments("  - name: production\n    ref: refs/heads/prod\n"))
+        .write(
+            "refguard.yaml",
+            &environments("  - name: production\n    ref: refs/heads/prod\n"),
+        )
         .commit("one");
     repo.git(["branch", "prod"]);
     let said = repo.run(["serve", "--listen", "127.0.0.1:0"]).fails(1);
@@ -68,10 +84,20 @@ fn a_deleted_branch_with_a_standing_ledger_makes_no_first_promotion() {
     let repo = strict();
     let last = repo.id("production");
     repo.git(["update-ref", "-d", "refs/heads/production"]);
-    assert!(repo.run(["status"]).ok().contains("its ledger stands at promotion 1"));
-    weakened(&repo, &environments("  - name: production\n    gates: {weaken: off}\n"));
+    assert!(
+        repo.run(["status"])
+            .ok()
+            .contains("its ledger stands at promotion 1")
+    );
+    weakened(
+        &repo,
+        &environments("  - name: production\n    gates: {weaken: off}\n"),
+    );
     let said = repo.run(["promote"]).fails(1);
-    assert!(said.contains(&format!("git update-ref refs/heads/production {last}")), "{said}");
+    assert!(
+        said.contains(&format!("git update-ref refs/heads/production {last}")),
+        "{said}"
+    );
 }
 
 #[test]
@@ -92,15 +118,25 @@ fn after_an_external_move_the_settings_of_the_ledger_still_count() {
     repo.commit("from elsewhere");
     // The source is the one that the last promotion names: the publish branch.
     let run = repo.run(["promote", "--dry-run"]);
-    assert!(run.stderr.contains("refused: gate `weaken`"), "{}", run.stderr);
-    assert!(!run.stderr.contains("history of `staging`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("refused: gate `weaken`"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        !run.stderr.contains("history of `staging`"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
 fn an_invalid_publish_branch_declares_no_environment() {
     let repo = strict();
     let declared = environments("  - name: production\n  - name: live\n");
-    repo.write("refguard.yaml", &declared).policy("bad", "gaurdrails: {}").commit("broken");
+    repo.write("refguard.yaml", &declared)
+        .policy("bad", "gaurdrails: {}")
+        .commit("broken");
     assert!(repo.run(["log", "--environment", "live"]).code != Some(0));
     let status = repo.run(["status", "--format", "json"]).json();
     assert_eq!(status["environments"].as_array().unwrap().len(), 1);
@@ -113,9 +149,16 @@ fn an_invalid_publish_branch_declares_no_environment() {
 fn the_publish_branch_is_named_by_the_repository() {
     let repo = strict();
     repo.git(["checkout", "-q", "-b", "trunk"]);
-    repo.write("refguard.yaml", &format!("{SETTINGS}publish_branch: trunk\n")).commit("trunk");
+    repo.write(
+        "refguard.yaml",
+        &format!("{SETTINGS}publish_branch: trunk\n"),
+    )
+    .commit("trunk");
     let said = repo.run(["promote", "trunk"]).fails(1);
-    assert!(said.contains("`git config refguard.publishBranch trunk`"), "{said}");
+    assert!(
+        said.contains("`git config refguard.publishBranch trunk`"),
+        "{said}"
+    );
     repo.git(["config", "refguard.publishBranch", "trunk"]);
     let run = repo.run(["promote", "trunk"]);
     assert!(!run.stderr.contains("gate `published`"), "{}", run.stderr);
@@ -125,13 +168,17 @@ fn the_publish_branch_is_named_by_the_repository() {
 fn a_tag_named_like_the_publish_branch_owns_nothing() {
     let repo = strict();
     repo.git(["checkout", "-q", "--orphan", "x"]);
-    repo.write("refguard.yaml", &environments("  - name: evil\n")).commit("x");
+    repo.write("refguard.yaml", &environments("  - name: evil\n"))
+        .commit("x");
     repo.git(["update-ref", "refs/tags/refs/heads/main", "x"]);
     repo.git(["checkout", "-q", "main"]);
     let status = repo.run(["status", "--format", "json"]).json();
     assert_eq!(status["environments"][0]["name"], json!("production"));
     assert_eq!(status["environments"].as_array().unwrap().len(), 1);
-    assert_eq!(status["published"]["commit"], json!(repo.id("refs/heads/main")));
+    assert_eq!(
+        status["published"]["commit"],
+        json!(repo.id("refs/heads/main"))
+    );
 }
 
 #[test]
@@ -141,22 +188,31 @@ fn what_was_rolled_away_does_not_come_back_with_the_next_rollback() {
         .write("attachments/all.yaml", ATTACHED)
         .commit("good");
     repo.run(["promote"]).ok();
-    repo.policy("base", "guardrails: {add: [bad]}").commit("bad");
+    repo.policy("base", "guardrails: {add: [bad]}")
+        .commit("bad");
     repo.run(["promote"]).ok();
     repo.run(["rollback", "--reason", "bad is bad"]).ok();
-    repo.policy("base", "guardrails: {add: [hotfix]}").commit("hotfix");
+    repo.policy("base", "guardrails: {add: [hotfix]}")
+        .commit("hotfix");
     repo.git(["update-ref", "refs/heads/production", "main"]);
     assert_eq!(guardrails(&repo), json!(["hotfix"]));
     repo.run(["rollback", "--reason", "undo the hotfix"]).ok();
     assert_eq!(guardrails(&repo), json!(["good"]));
-    assert!(repo.run(["rollback"]).fails(1).contains("no earlier set to go back to"));
+    assert!(
+        repo.run(["rollback"])
+            .fails(1)
+            .contains("no earlier set to go back to")
+    );
     // By name it can be brought back, and so can what somebody else had put there.
     repo.run(["rollback", "--to", "2"]).ok();
     assert_eq!(guardrails(&repo), json!(["bad"]));
     repo.run(["rollback", "--to", &repo.id("main")]).ok();
     assert_eq!(guardrails(&repo), json!(["hotfix"]));
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert!(message.contains(&format!("Refguard-Rollback: {}", repo.id("main"))), "{message}");
+    assert!(
+        message.contains(&format!("Refguard-Rollback: {}", repo.id("main"))),
+        "{message}"
+    );
 }
 
 #[test]
@@ -173,8 +229,12 @@ fn an_environment_belongs_to_one_root() {
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
     assert!(message.contains("Refguard-Root: eu"), "{message}");
     let said = repo.run(["-C", "us", "promote"]).fails(2);
-    assert!(said.contains("there are us/production") || said.contains("us/production"), "{said}");
-    repo.run(["-C", "us", "promote", "--to", "us/production"]).ok();
+    assert!(
+        said.contains("there are us/production") || said.contains("us/production"),
+        "{said}"
+    );
+    repo.run(["-C", "us", "promote", "--to", "us/production"])
+        .ok();
     let message = repo.git(["log", "-1", "--format=%B", "us/production"]);
     assert!(message.contains("Refguard-Root: us"), "{message}");
     let status = repo.run(["-C", "us", "status", "--format", "json"]).json();
@@ -185,10 +245,14 @@ fn an_environment_belongs_to_one_root() {
 fn every_later_promotion_names_the_one_before() {
     let repo = strict();
     let first = repo.id("production");
-    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}")
+        .commit("two");
     repo.run(["promote"]).ok();
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert!(message.contains(&format!("Refguard-Previous: {first}")), "{message}");
+    assert!(
+        message.contains(&format!("Refguard-Previous: {first}")),
+        "{message}"
+    );
     assert!(message.contains("Refguard-Version: "), "{message}");
     assert!(message.contains("Refguard-Root: ."), "{message}");
 }
@@ -197,7 +261,14 @@ fn every_later_promotion_names_the_one_before() {
 fn odd_commit(repo: &TestRepo, header: &str) -> String {
     let file = repo.path().with_file_name("commit");
     std::fs::write(&file, format!("{header}\n\nold\n")).unwrap();
-    repo.git(["hash-object", "-t", "commit", "-w", "--literally", file.to_str().unwrap()])
+    repo.git([
+        "hash-object",
+        "-t",
+        "commit",
+        "-w",
+        "--literally",
+        file.to_str().unwrap(),
+    ])
 }
 
 /// A tree object from its entries, in their order, as git's own checks would not let it be made.
@@ -211,29 +282,47 @@ fn odd_tree(repo: &TestRepo, entries: &[(&str, &str, &str)]) -> String {
     }
     let file = repo.path().with_file_name("tree");
     std::fs::write(&file, bytes).unwrap();
-    repo.git(["hash-object", "-t", "tree", "-w", "--literally", file.to_str().unwrap()])
+    repo.git([
+        "hash-object",
+        "-t",
+        "tree",
+        "-w",
+        "--literally",
+        file.to_str().unwrap(),
+    ])
 }
 
 #[test]
 fn a_tree_with_two_entries_of_one_name_is_no_set() {
     let repo = strict();
     let one = repo.git(["rev-parse", "main:policies/base.yaml"]);
-    repo.policy("base", "guardrails: {add: [other]}").commit("another");
+    repo.policy("base", "guardrails: {add: [other]}")
+        .commit("another");
     let other = repo.git(["rev-parse", "main:policies/base.yaml"]);
     let attachments = repo.git(["rev-parse", "main:attachments"]);
-    let policies =
-        odd_tree(&repo, &[("100644", "base.yaml", &one), ("100644", "base.yaml", &other)]);
+    let policies = odd_tree(
+        &repo,
+        &[
+            ("100644", "base.yaml", &one),
+            ("100644", "base.yaml", &other),
+        ],
+    );
     let top = odd_tree(
         &repo,
-        &[("40000", "attachments", &attachments), ("40000", "policies", &policies)],
+        &[
+            ("40000", "attachments", &attachments),
+            ("40000", "policies", &policies),
+        ],
     );
     let twice = repo.git(["commit-tree", &top, "-p", "main", "-m", "twice"]);
     repo.git(["update-ref", "refs/heads/main", &twice]);
 
     let said = "the tree holds `policies/base.yaml` twice";
-    for verb in
-        [&["validate", "--at", "main"][..], &["resolve", "--at", "main"], &["list", "--at", "main"]]
-    {
+    for verb in [
+        &["validate", "--at", "main"][..],
+        &["resolve", "--at", "main"],
+        &["list", "--at", "main"],
+    ] {
         let refused = repo.run(verb.iter().copied()).fails(2);
         assert!(refused.contains(said), "{verb:?}: {refused}");
     }
@@ -260,7 +349,8 @@ fn one_malformed_author_line_in_old_history_breaks_no_verb() {
         repo.policy("base", "guardrails: {add: [pii]}")
             .write("attachments/all.yaml", ATTACHED)
             .commit("one");
-        repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+        repo.policy("base", "guardrails: {add: [pii, audit]}")
+            .commit("two");
         repo.run(["versions", "base"]).ok();
         repo.run(["review", "main~1", "main"]).ok();
         repo.run(["promote"]).ok();
@@ -272,12 +362,19 @@ fn one_malformed_author_line_in_old_history_breaks_no_verb() {
 #[test]
 fn gits_own_answer_says_whether_a_foreign_repository_is_trusted() {
     let repo = strict();
-    let chown = std::process::Command::new("chown").args(["-R", "12345"]).arg(repo.path()).status();
+    let chown = std::process::Command::new("chown")
+        .args(["-R", "12345"])
+        .arg(repo.path())
+        .status();
     if !chown.is_ok_and(|status| status.success()) {
         println!("only root may give files away: not tested");
         return;
     }
-    assert!(repo.run(["log"]).fails(2).contains("belongs to another user"));
+    assert!(
+        repo.run(["log"])
+            .fails(2)
+            .contains("belongs to another user")
+    );
     let trusted = [
         ("GIT_CONFIG_COUNT", "1"),
         ("GIT_CONFIG_KEY_0", "safe.directory"),
@@ -286,7 +383,8 @@ fn gits_own_answer_says_whether_a_foreign_repository_is_trusted() {
     repo.run_with(["log"], &trusted).ok();
     repo.run_with(["validate"], &trusted).ok();
     let explicit = repo.path().join(".git");
-    repo.run_with(["log"], &[("GIT_DIR", explicit.to_str().unwrap())]).ok();
+    repo.run_with(["log"], &[("GIT_DIR", explicit.to_str().unwrap())])
+        .ok();
 }
 
 #[test]
@@ -327,11 +425,14 @@ fn git_configuration_is_read_where_git_reads_it() {
     repo.run_with(["validate"], &excludes).ok();
 }
 
-/// A commit that says it is the next promotion, made by hand from the last one: with another tree or text.
+/// A commit that says it is the next promotion, made by hand from the last one: with another tree
+/// or text.
 fn forge(repo: &TestRepo, tree: &str, change: impl Fn(String) -> String) -> String {
     let last = repo.id("production");
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    let lines = message.lines().filter(|line| !line.starts_with("Refguard-Previous"));
+    let lines = message
+        .lines()
+        .filter(|line| !line.starts_with("Refguard-Previous"));
     let message: String = lines.map(|line| format!("{line}\n")).collect();
     let number = repo.run(["log", "--format", "json"]).json()["promotions"][0]["number"].clone();
     let next = number.as_u64().unwrap() + 1;
@@ -341,8 +442,16 @@ fn forge(repo: &TestRepo, tree: &str, change: impl Fn(String) -> String) -> Stri
     );
     let message = change(message);
     let source = repo.id("main");
-    let commit =
-        repo.git(["commit-tree", tree, "-p", &last, "-p", &source, "-m", message.trim_end()]);
+    let commit = repo.git([
+        "commit-tree",
+        tree,
+        "-p",
+        &last,
+        "-p",
+        &source,
+        "-m",
+        message.trim_end(),
+    ]);
     repo.git(["update-ref", "refs/heads/production", &commit]);
     commit
 }
@@ -350,16 +459,20 @@ fn forge(repo: &TestRepo, tree: &str, change: impl Fn(String) -> String) -> Stri
 #[test]
 fn a_promotion_that_somebody_made_by_hand_is_listed_with_what_speaks_against_it() {
     let repo = TestRepo::new();
-    repo.policy("base", "guardrails: {add: [pii]}").write("attachments/all.yaml", ATTACHED);
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED);
     repo.commit("one");
     repo.run(["promote"]).ok();
     let sound = repo.run(["log", "--format", "json"]).json();
     assert_eq!(sound["promotions"][0]["doubt"], serde_json::Value::Null);
 
     repo.git(["checkout", "-q", "-b", "evil"]);
-    repo.policy("base", "guardrails: {}").commit("nothing is left");
-    let (evil, own) =
-        (repo.git(["rev-parse", "evil^{tree}"]), repo.git(["rev-parse", "main^{tree}"]));
+    repo.policy("base", "guardrails: {}")
+        .commit("nothing is left");
+    let (evil, own) = (
+        repo.git(["rev-parse", "evil^{tree}"]),
+        repo.git(["rev-parse", "main^{tree}"]),
+    );
     let doubt_after = |tree: &str, change: &dyn Fn(String) -> String| {
         let before = repo.id("production");
         let commit = forge(&repo, tree, change);
@@ -367,7 +480,10 @@ fn a_promotion_that_somebody_made_by_hand_is_listed_with_what_speaks_against_it(
         assert_eq!(log["promotions"][0]["commit"], commit);
         assert!(repo.run(["log"]).ok().contains("doubtful: "));
         repo.git(["update-ref", "refs/heads/production", &before]);
-        log["promotions"][0]["doubt"].as_str().unwrap_or_default().to_owned()
+        log["promotions"][0]["doubt"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     };
     let same = |message: String| message;
     assert!(doubt_after(&evil, &same).contains("not that of the commit that it names"));
@@ -388,7 +504,8 @@ fn without_history(cut: impl Fn(&TestRepo, &[String])) -> TestRepo {
     let repo = TestRepo::new();
     repo.write("attachments/all.yaml", ATTACHED);
     for guardrail in ["one", "two", "three"] {
-        repo.policy("base", &format!("guardrails: {{add: [pii, {guardrail}]}}")).commit(guardrail);
+        repo.policy("base", &format!("guardrails: {{add: [pii, {guardrail}]}}"))
+            .commit(guardrail);
         repo.run(["promote", "--reason", guardrail]).ok();
     }
     let gone = [repo.id("production^1"), repo.id("main^1")];
@@ -450,7 +567,8 @@ fn history_that_was_pruned_or_is_damaged_is_said_by_every_verb_that_walks_it() {
         repo.path().join(".git/objects").join(folder).join(file)
     };
     let pruned = without_history(|repo, gone| {
-        gone.iter().for_each(|id| std::fs::remove_file(file(repo, id)).unwrap());
+        gone.iter()
+            .for_each(|id| std::fs::remove_file(file(repo, id)).unwrap());
     });
     every_verb_says_that_history_is_gone(&pruned, "is missing from the repository");
     let damaged = without_history(|repo, gone| {
@@ -467,7 +585,8 @@ fn what_only_a_ledger_says_is_in_status() {
     let repo = strict();
     let ledger = "refs/refguard/ledger/production";
     let first = repo.id("production");
-    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}")
+        .commit("two");
     let moved = repo.id("main");
     repo.git(["update-ref", "refs/heads/production", &moved]);
     repo.run(["hold", "the audit"]).ok();
@@ -478,18 +597,28 @@ fn what_only_a_ledger_says_is_in_status() {
     assert!(!problems().contains("on hold"), "{}", problems());
 
     repo.git(["update-ref", ledger, &held]);
-    assert!(problems().contains("on hold since promotion 2"), "{}", problems());
-    repo.policy("base", "guardrails: {add: [pii, audit, log, more]}").commit("three");
+    assert!(
+        problems().contains("on hold since promotion 2"),
+        "{}",
+        problems()
+    );
+    repo.policy("base", "guardrails: {add: [pii, audit, log, more]}")
+        .commit("three");
     assert!(repo.run(["promote"]).fails(1).contains("gate `hold`"));
     // One that names anything else is not believed, and does not go unsaid.
     repo.git(["update-ref", ledger, &moved]);
-    assert!(problems().contains("which is no promotion that follows"), "{}", problems());
+    assert!(
+        problems().contains("which is no promotion that follows"),
+        "{}",
+        problems()
+    );
 }
 
 #[test]
 fn a_revision_that_speaks_of_no_environment_is_read_where_promotions_are_missing() {
     let repo = strict();
-    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}")
+        .commit("two");
     repo.run(["promote"]).ok();
     let gone = repo.id("production");
     let (folder, file) = gone.split_at(2);
@@ -497,18 +626,29 @@ fn a_revision_that_speaks_of_no_environment_is_read_where_promotions_are_missing
 
     let guardrails = json!(["audit", "log", "pii"]);
     for revision in ["main", "HEAD", "refs/heads/main", &repo.id("main")] {
-        let answer = repo.run(["resolve", "--at", revision, "--format", "json"]).json();
+        let answer = repo
+            .run(["resolve", "--at", revision, "--format", "json"])
+            .json();
         assert_eq!(answer["guardrails"], guardrails, "{revision}");
     }
     for revision in ["production", "#1", "production~1", "2024-01-01T00:00:00Z"] {
         let said = repo.run(["resolve", "--at", revision]).fails(2);
-        assert!(said.contains("is missing from the repository"), "{revision}: {said}");
+        assert!(
+            said.contains("is missing from the repository"),
+            "{revision}: {said}"
+        );
     }
 }
 
 fn make_fifo(path: &std::path::Path) {
     let _ = std::fs::remove_file(path);
-    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(path)
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -527,10 +667,20 @@ fn what_is_no_file_in_the_place_of_one_of_gits_files_is_refused_without_waiting_
         let path = repo.path().join(".git").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         make_fifo(&path);
-        for verb in [&["validate"][..], &["resolve", "--at", "main"], &["status"], &["promote"]] {
+        for verb in [
+            &["validate"][..],
+            &["resolve", "--at", "main"],
+            &["status"],
+            &["promote"],
+        ] {
             let run = repo.run(verb.iter().copied());
             let told = run.stderr.contains(&format!("{name}` is a FIFO"));
-            assert!(told && run.code == Some(2), "{name} {verb:?}: {} {}", run.stdout, run.stderr);
+            assert!(
+                told && run.code == Some(2),
+                "{name} {verb:?}: {} {}",
+                run.stdout,
+                run.stderr
+            );
         }
     }
 }
@@ -540,7 +690,11 @@ fn what_is_no_file_in_the_place_of_one_of_gits_files_is_refused_without_waiting_
 fn a_head_that_is_no_file_makes_no_repository() {
     let repo = strict();
     make_fifo(&repo.path().join(".git/HEAD"));
-    assert!(repo.run(["status"]).fails(2).contains("is in no git repository"));
+    assert!(
+        repo.run(["status"])
+            .fails(2)
+            .contains("is in no git repository")
+    );
     let _ = repo.run(["validate"]).ok();
 }
 
@@ -550,7 +704,10 @@ fn what_refguard_keeps_beside_git_is_not_waited_for() {
     repo.run(["log"]).ok();
     repo.run(["versions", "base"]).ok();
     let folder = repo.path().join(".git/refguard");
-    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+    let kept: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
     assert!(!kept.is_empty());
     kept.iter().for_each(|path| make_fifo(path));
     make_fifo(&repo.path().join(".git/FETCH_HEAD"));
@@ -565,7 +722,10 @@ fn a_common_folder_that_is_another_repositorys_is_refused() {
     let own = repo.path().join(".git");
     let run = |common: &std::path::Path| {
         let named = [("GIT_COMMON_DIR", common.to_str().unwrap())];
-        repo.run_with(["resolve", "--at", "production", "--format", "json"], &named)
+        repo.run_with(
+            ["resolve", "--at", "production", "--format", "json"],
+            &named,
+        )
     };
     assert_eq!(run(&own).json()["guardrails"], guardrails(&repo));
     let said = run(&other.path().join(".git")).fails(2);

@@ -21,7 +21,10 @@ fn promote_as_before(repo: &TestRepo, number: u32, more: &str) -> String {
     probe.git(["config", "user.name", "x"]);
     probe.run(["promote", "--local"]).ok();
     let message = probe.git(["log", "-1", "--format=%B", "refs/heads/production"]);
-    let digest = message.lines().find(|line| line.starts_with("Refguard-Digest")).unwrap();
+    let digest = message
+        .lines()
+        .find(|line| line.starts_with("Refguard-Digest"))
+        .unwrap();
     let text = format!(
         "promote {number}\n\nRefguard-Promotion: {number}\nRefguard-Environment: production\nRefguard-Commit: {source}\n{digest}\n{more}"
     );
@@ -45,7 +48,8 @@ fn of_before() -> TestRepo {
         .write("attachments/all.yaml", ATTACHED)
         .commit("one");
     promote_as_before(&repo, 1, "");
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     promote_as_before(&repo, 2, "Refguard-Reason: as before\n");
     repo
 }
@@ -54,17 +58,27 @@ fn of_before() -> TestRepo {
 fn promotions_go_on_from_those_without_the_new_trailers() {
     let repo = of_before();
     let last = repo.id("production");
-    repo.policy("base", "guardrails: {add: [pii, audit, log]}").commit("three");
+    repo.policy("base", "guardrails: {add: [pii, audit, log]}")
+        .commit("three");
     assert!(repo.run(["promote"]).ok().contains("promotion 3"));
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert!(message.contains(&format!("Refguard-Previous: {last}")), "{message}");
+    assert!(
+        message.contains(&format!("Refguard-Previous: {last}")),
+        "{message}"
+    );
     repo.run(["rollback"]).ok();
     repo.run(["rollback"]).ok();
-    let answer = repo.run(["resolve", "--at", "production", "--format", "json"]).json();
+    let answer = repo
+        .run(["resolve", "--at", "production", "--format", "json"])
+        .json();
     assert_eq!(answer["guardrails"], json!(["pii"]));
     let log = repo.run(["log", "--format", "json"]).json();
-    let numbers: Vec<_> =
-        log["promotions"].as_array().unwrap().iter().map(|it| it["number"].clone()).collect();
+    let numbers: Vec<_> = log["promotions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["number"].clone())
+        .collect();
     assert_eq!(numbers, [json!(5), json!(4), json!(3), json!(2), json!(1)]);
 }
 
@@ -77,7 +91,8 @@ fn a_redundant_name_in_the_settings_of_before_stops_nothing() {
         .write("refguard.yaml", settings)
         .commit("one");
     promote_as_before(&repo, 1, "");
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("two");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
     assert!(repo.run(["promote"]).ok().contains("promotion 2"));
     repo.run(["rollback"]).ok();
 }
@@ -85,7 +100,10 @@ fn a_redundant_name_in_the_settings_of_before_stops_nothing() {
 /// What 0.1.0 itself made: see `tests/data/made-by-0.1/README.md`.
 fn made_by_0_1() -> TestRepo {
     let repo = TestRepo::new();
-    let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/made-by-0.1/repository.bundle");
+    let bundle = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/made-by-0.1/repository.bundle"
+    );
     repo.git(["fetch", "-q", bundle, "production:production"]);
     repo.git(["fetch", "-q", bundle, "refs/refguard/*:refs/refguard/*"]);
     repo.git(["pull", "-q", bundle, "main"]);
@@ -112,23 +130,46 @@ fn a_set_that_0_1_promoted_is_read_with_a_warning_whatever_is_an_error_now() {
     let repo = made_by_0_1();
     for (number, code) in NEWER_ERRORS {
         let at = format!("production#{number}");
-        let run = repo.run(["resolve", "--at", &at, "--team", "a", "--format", "json"]).ends(0);
-        assert!(run.stderr.contains(code) && run.stderr.contains("since 0.2.0"), "{}", run.stderr);
+        let run = repo
+            .run(["resolve", "--at", &at, "--team", "a", "--format", "json"])
+            .ends(0);
+        assert!(
+            run.stderr.contains(code) && run.stderr.contains("since 0.2.0"),
+            "{}",
+            run.stderr
+        );
         let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-        let due = if number == 3 { json!(["audit", "pii"]) } else { json!(["pii"]) };
+        let due = if number == 3 {
+            json!(["audit", "pii"])
+        } else {
+            json!(["pii"])
+        };
         assert_eq!(answer["guardrails"], due, "{at}");
         assert_eq!(repo.run(["show", "base", "--at", &at]).code, Some(0));
 
-        let judged = repo.run(["validate", "--at", &at, "--format", "json"]).ends(1);
+        let judged = repo
+            .run(["validate", "--at", &at, "--format", "json"])
+            .ends(1);
         let found: serde_json::Value = serde_json::from_str(&judged.stdout).unwrap();
         let errors = found["findings"].as_array().unwrap().iter();
         let errors = errors.filter(|finding| finding["severity"] == "error");
-        let codes: Vec<_> = errors.map(|finding| finding["code"].as_str().unwrap()).collect();
-        assert!(!codes.is_empty() && codes.iter().all(|found| *found == code), "{at}: {found}");
+        let codes: Vec<_> = errors
+            .map(|finding| finding["code"].as_str().unwrap())
+            .collect();
+        assert!(
+            !codes.is_empty() && codes.iter().all(|found| *found == code),
+            "{at}: {found}"
+        );
     }
-    let sound = repo.run(["resolve", "--at", "production#1", "--team", "a"]).ends(0);
+    let sound = repo
+        .run(["resolve", "--at", "production#1", "--team", "a"])
+        .ends(0);
     assert_eq!(sound.stderr, "");
-    for verb in [&["log"][..], &["versions", "base"], &["diff", "production#1", "production#10"]] {
+    for verb in [
+        &["log"][..],
+        &["versions", "base"],
+        &["diff", "production#1", "production#10"],
+    ] {
         assert_eq!(repo.run(verb.iter().copied()).code, Some(0), "{verb:?}");
     }
 }
@@ -136,20 +177,32 @@ fn a_set_that_0_1_promoted_is_read_with_a_warning_whatever_is_an_error_now() {
 #[test]
 fn a_promotion_asks_for_all_that_is_an_error_now() {
     let repo = made_by_0_1();
-    repo.policy("base", "guardrails: {add: [pii, audit]}").commit("all the same");
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("all the same");
     let refused = repo.run(["promote"]).fails(1);
     for code in ["RG002", "RG013", "RG018", "RG120", "RG004", "RG001"] {
         assert!(refused.contains(code), "{code}: {refused}");
     }
-    let wrong = ["wide.yaml", "more.yaml", "policies/extra.YAML", "policies/invisible.yaml"];
-    for file in wrong.into_iter().chain(["tests/twice.yaml", "tests/long.yaml"]) {
+    let wrong = [
+        "wide.yaml",
+        "more.yaml",
+        "policies/extra.YAML",
+        "policies/invisible.yaml",
+    ];
+    for file in wrong
+        .into_iter()
+        .chain(["tests/twice.yaml", "tests/long.yaml"])
+    {
         if repo.path().join(file).exists() {
             repo.remove(file);
         }
     }
     repo.remove("invariants/no-log.yaml").commit("mended");
     let done = repo.run(["promote", "--format", "json"]).json();
-    assert_eq!(done["promotion"], 11, "what stands is compared with, not judged");
+    assert_eq!(
+        done["promotion"], 11,
+        "what stands is compared with, not judged"
+    );
 }
 
 #[test]
@@ -160,8 +213,15 @@ fn a_rollback_goes_back_to_a_set_that_0_1_promoted_and_it_stays_readable() {
         let run = repo.run(["rollback", "--to", &to]).ends(0);
         assert!(run.stderr.contains(code), "{number}: {}", run.stderr);
         let message = repo.git(["log", "-1", "--format=%B", "production"]);
-        assert!(message.contains("Refguard-Version: 0.1.0\n"), "whose rules it keeps: {message}");
-        assert_eq!(repo.run(["resolve", "--at", "production", "--team", "a"]).code, Some(0));
+        assert!(
+            message.contains("Refguard-Version: 0.1.0\n"),
+            "whose rules it keeps: {message}"
+        );
+        assert_eq!(
+            repo.run(["resolve", "--at", "production", "--team", "a"])
+                .code,
+            Some(0)
+        );
     }
     // To take the hold away changes no set, so it asks for no more than before.
     repo.run(["release", "seen"]).ok();
@@ -169,7 +229,10 @@ fn a_rollback_goes_back_to_a_set_that_0_1_promoted_and_it_stays_readable() {
     assert!(message.contains("Refguard-Version: 0.1.0\n"), "{message}");
     repo.run(["rollback", "--to", "1"]).ok();
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    assert!(message.contains("Refguard-Version: 0.2"), "a set that is sound now: {message}");
+    assert!(
+        message.contains("Refguard-Version: 0.2"),
+        "a set that is sound now: {message}"
+    );
 }
 
 #[test]
@@ -177,19 +240,34 @@ fn what_0_1_promoted_is_pushed_to_a_server_of_now_by_a_rollback() {
     let repo = made_by_0_1();
     let server = repo.cloned(&["--bare"]);
     server.git(["symbolic-ref", "HEAD", "refs/heads/main"]);
-    server.git(["fetch", "-q", repo.path().to_str().unwrap(), "refs/refguard/*:refs/refguard/*"]);
+    server.git([
+        "fetch",
+        "-q",
+        repo.path().to_str().unwrap(),
+        "refs/refguard/*:refs/refguard/*",
+    ]);
     let hook = server.path().join("hooks/pre-receive");
-    let text = format!("#!/bin/sh\nexec '{}' hook pre-receive\n", env!("CARGO_BIN_EXE_refguard"));
+    let text = format!(
+        "#!/bin/sh\nexec '{}' hook pre-receive\n",
+        env!("CARGO_BIN_EXE_refguard")
+    );
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     fs::write(&hook, text).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     repo.git(["remote", "add", "origin", server.path().to_str().unwrap()]);
     repo.git(["fetch", "-q", "origin"]);
-    assert!(repo.run(["rollback", "--to", "5"]).ok().contains("promotion 11"));
+    assert!(
+        repo.run(["rollback", "--to", "5"])
+            .ok()
+            .contains("promotion 11")
+    );
     assert_eq!(server.id("production"), repo.id("production"));
     // Who says of such a set that it keeps the rules of now is refused.
     let message = repo.git(["log", "-1", "--format=%B", "production"]);
-    let (old, tree) = (repo.id("production~1"), repo.git(["rev-parse", "production^{tree}"]));
+    let (old, tree) = (
+        repo.id("production~1"),
+        repo.git(["rev-parse", "production^{tree}"]),
+    );
     server.git(["update-ref", "refs/heads/production", &old]);
     server.git(["update-ref", "refs/refguard/ledger/production", &old]);
     for version in ["0.2.0", "the newest"] {

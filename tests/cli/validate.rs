@@ -5,13 +5,16 @@ use crate::support::TestRepo;
 #[test]
 fn each_source_is_judged_for_itself() {
     let repo = TestRepo::new();
-    repo.policy("base", "guardrails: {add: [pii]}").commit("sound");
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .commit("sound");
     repo.policy("base", "guardrail: {add: [pii]}");
     repo.git(["add", "-A"]);
     repo.policy("base", "guardrails: {add: [pii, audit]}");
     let _ = repo.run(["validate"]).ok();
     let _ = repo.run(["validate", "--at", "HEAD"]).ok();
-    let report = repo.run(["validate", "--staged", "--format", "json"]).ends(1);
+    let report = repo
+        .run(["validate", "--staged", "--format", "json"])
+        .ends(1);
     let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
     let finding = &report["findings"][0];
     assert_eq!(
@@ -24,14 +27,26 @@ fn each_source_is_judged_for_itself() {
 
 /// The places, codes and severities of what `validate` finds, with the first words of each help.
 fn findings(repo: &TestRepo, args: &[&str]) -> Vec<String> {
-    let args = ["validate", "--format", "json"].into_iter().chain(args.iter().copied());
+    let args = ["validate", "--format", "json"]
+        .into_iter()
+        .chain(args.iter().copied());
     let report: serde_json::Value = serde_json::from_str(&repo.run(args).stdout).unwrap();
     let line = |finding: &serde_json::Value| {
         let text = |field: &str| finding[field].as_str().unwrap_or("").to_owned();
         let (file, line, code) = (text("file"), &finding["line"], text("code"));
-        format!("{file}:{line} {code} {}: {} ({})", text("severity"), text("message"), text("help"))
+        format!(
+            "{file}:{line} {code} {}: {} ({})",
+            text("severity"),
+            text("message"),
+            text("help")
+        )
     };
-    report["findings"].as_array().unwrap().iter().map(line).collect()
+    report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect()
 }
 
 fn assert_finds(repo: &TestRepo, expected: &[&str]) {
@@ -81,16 +96,23 @@ fn a_glob_that_matches_nothing_is_said_where_it_stands() {
     let repo = TestRepo::new();
     let settings =
         "apiVersion: refguard/v1\nkind: Repository\nexclude:\n  - policies/old/**\n  - charts/**\n";
-    repo.write("refguard.yaml", settings).write("policies/base.yaml", BASE);
+    repo.write("refguard.yaml", settings)
+        .write("policies/base.yaml", BASE);
     repo.write("policies/old/base.yaml", BASE).commit("sound");
     for args in [&[][..], &["--at", "HEAD"], &["--staged"]] {
         let found = findings(&repo, args);
-        assert!(found[0].starts_with("refguard.yaml:5 RG218 warning: `charts/**`"), "{found:?}");
+        assert!(
+            found[0].starts_with("refguard.yaml:5 RG218 warning: `charts/**`"),
+            "{found:?}"
+        );
         assert_eq!(found.len(), 1, "{found:?}");
     }
     let long = settings.replace("charts/**", &format!("'{}'", "{a,".repeat(400)));
     repo.write("refguard.yaml", &long);
-    assert_finds(&repo, &["refguard.yaml:5 RG116 error: this glob has 1200 bytes"]);
+    assert_finds(
+        &repo,
+        &["refguard.yaml:5 RG116 error: this glob has 1200 bytes"],
+    );
 }
 
 #[test]
@@ -100,7 +122,8 @@ fn every_fault_of_the_settings_is_said_at_once() {
         include: ['[', 'policies/**', 'a{']\nenvironments:\n  - name: production\n    freeze:\n      \
         - {from: 2026-13-01, to: x}\n      - {days: [fri], from: '25:00', to: '24:30', timezone: Europe/Berln}\n    \
         soak: soon\n";
-    repo.write("refguard.yaml", settings).write("policies/base.yaml", BASE);
+    repo.write("refguard.yaml", settings)
+        .write("policies/base.yaml", BASE);
     assert_finds(
         &repo,
         &[
@@ -121,14 +144,27 @@ fn every_fault_of_the_settings_is_said_at_once() {
 #[test]
 fn a_file_of_another_encoding_or_name_does_not_vanish() {
     let repo = TestRepo::new();
-    repo.write("policies/base.yaml", BASE).write("values.YAML", "a: b\n");
+    repo.write("policies/base.yaml", BASE)
+        .write("values.YAML", "a: b\n");
     let wide = |text: &str, mark: &[u8]| {
-        [mark.to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()
+        [
+            mark.to_vec(),
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ]
+        .concat()
     };
-    std::fs::write(repo.path().join("catalog.yaml"), wide("apiVersion: refguard/v1\n", &[]))
-        .unwrap();
-    std::fs::write(repo.path().join("other.yaml"), wide("a: b\n", &[0xff, 0xfe])).unwrap();
-    repo.write("policies/more.Yml", BASE).write("elsewhere/more.YAML", BASE);
+    std::fs::write(
+        repo.path().join("catalog.yaml"),
+        wide("apiVersion: refguard/v1\n", &[]),
+    )
+    .unwrap();
+    std::fs::write(
+        repo.path().join("other.yaml"),
+        wide("a: b\n", &[0xff, 0xfe]),
+    )
+    .unwrap();
+    repo.write("policies/more.Yml", BASE)
+        .write("elsewhere/more.YAML", BASE);
     assert_finds(
         &repo,
         &[
@@ -175,8 +211,20 @@ fn messages_speak_of_documents_and_not_of_the_program() {
     ] {
         let found = findings(repo.write("policies/base.yaml", &text), &[]);
         assert!(found[0].contains(said), "{found:?}");
-        assert_eq!(found.iter().filter(|line| line.contains(said)).count(), 1, "{found:?}");
-        for word in ["i32", "u32", "struct", "enum", "sequence", "invalid type", "newtype"] {
+        assert_eq!(
+            found.iter().filter(|line| line.contains(said)).count(),
+            1,
+            "{found:?}"
+        );
+        for word in [
+            "i32",
+            "u32",
+            "struct",
+            "enum",
+            "sequence",
+            "invalid type",
+            "newtype",
+        ] {
             assert!(!found[0].contains(word), "{found:?}");
         }
     }
@@ -186,17 +234,28 @@ fn messages_speak_of_documents_and_not_of_the_program() {
 fn another_tools_file_full_of_aliases_is_left_alone() {
     let repo = TestRepo::new();
     repo.write("policies/base.yaml", BASE);
-    let scalar = format!("a: &a {}\nb: [{}*a]\n", "x".repeat(900 << 10), "*a,".repeat(9_900));
+    let scalar = format!(
+        "a: &a {}\nb: [{}*a]\n",
+        "x".repeat(900 << 10),
+        "*a,".repeat(9_900)
+    );
     repo.write("other.yaml", &scalar);
     let nested = |n: usize| format!("&b{n} [");
     let anchors: String = (0..60).map(nested).collect();
-    repo.write("nested.yaml", &format!("{anchors}{}{}\n", "a,".repeat(400_000), "]".repeat(60)));
+    repo.write(
+        "nested.yaml",
+        &format!("{anchors}{}{}\n", "a,".repeat(400_000), "]".repeat(60)),
+    );
     // Expanded, the first is 9 GB and the second 24,000,000 nodes.
     let program = env!("CARGO_BIN_EXE_refguard");
     let limited = format!("ulimit -v 1000000; RAYON_NUM_THREADS=1 exec {program} validate");
     let mut shell = repo.prepared(std::process::Command::new("sh"));
     let out = shell.args(["-c", &limited]).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[test]
@@ -206,7 +265,12 @@ fn a_reader_that_has_seen_enough_makes_no_fault_a_success() {
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let ended = repo.refguard().arg("validate").stdout(writer).status().unwrap();
+    let ended = repo
+        .refguard()
+        .arg("validate")
+        .stdout(writer)
+        .status()
+        .unwrap();
 
     assert_eq!(ended.code(), Some(1));
 }
@@ -214,7 +278,10 @@ fn a_reader_that_has_seen_enough_makes_no_fault_a_success() {
 #[test]
 fn a_cause_in_many_files_is_one_entry() {
     let repo = TestRepo::new();
-    repo.write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pij]\n");
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pij]\n",
+    );
     for number in 0..20 {
         repo.policy(&format!("p{number:02}"), "guardrails: {add: [pii]}");
     }
@@ -230,10 +297,16 @@ fn a_cause_in_many_files_is_one_entry() {
 
     let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \
          matrix: {teams: [a, b, c], models: [m1, m2]}\n    expect: {includes: [pii]}\n";
-    repo.write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii]\n")
-        .write("tests/t.yaml", test);
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii]\n",
+    )
+    .write("tests/t.yaml", test);
     let said = repo.run(["test"]).ends(1).stdout;
-    assert!(said.contains("6 of 6 cases of `matrix-eu` fail alike"), "{said}");
+    assert!(
+        said.contains("6 of 6 cases of `matrix-eu` fail alike"),
+        "{said}"
+    );
     assert_eq!(said.matches("-->").count(), 1, "{said}");
 }
 
@@ -251,22 +324,37 @@ fn files_are_judged_with_the_set_around_them() {
         )
         .commit("one");
     // The parent stands in another file: by itself the child would be at fault.
-    let _ = repo.run(["validate", "policies/b.yaml", "--deny-warnings"]).ok();
-    let _ = repo.run(["validate", "policies/a.yaml", "--deny-warnings"]).fails(1);
+    let _ = repo
+        .run(["validate", "policies/b.yaml", "--deny-warnings"])
+        .ok();
+    let _ = repo
+        .run(["validate", "policies/a.yaml", "--deny-warnings"])
+        .fails(1);
     let _ = repo.run(["test", "tests/good"]).ok();
-    let said = repo.run(["-C", "tests", "test", "bad/t.yaml"]).ends(1).stdout;
+    let said = repo
+        .run(["-C", "tests", "test", "bad/t.yaml"])
+        .ends(1)
+        .stdout;
     assert!(said.contains("0 passed, 1 failed"), "{said}");
 
     repo.policy("b", "gaurdrails: {add: [log]}");
     let run = repo.run(["validate", "policies/a.yaml"]).ends(0);
-    assert!(run.stderr.contains("1 error in other files"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("1 error in other files"),
+        "{}",
+        run.stderr
+    );
     let _ = repo.run(["validate", "policies"]).fails(1);
     assert!(
         repo.run(["validate", "policies/c.yaml"])
             .fails(2)
             .contains("no documents in `policies/c.yaml`")
     );
-    assert!(repo.run(["validate", "/"]).fails(2).contains("is not below the root"));
+    assert!(
+        repo.run(["validate", "/"])
+            .fails(2)
+            .contains("is not below the root")
+    );
     assert!(
         repo.run(["test", "--at", "main", "policies"])
             .fails(2)
@@ -284,8 +372,14 @@ fn a_bare_repository_has_neither_an_index_nor_files_to_judge() {
         bare.git(prepare.iter().copied());
         for args in [&["validate"][..], &["validate", "--staged"]] {
             let said = bare.run(args.iter().copied()).fails(2);
-            assert!(said.contains("is a git repository without a work tree"), "{said}");
-            assert!(said.contains("help: read a commit with `--at REV`"), "{said}");
+            assert!(
+                said.contains("is a git repository without a work tree"),
+                "{said}"
+            );
+            assert!(
+                said.contains("help: read a commit with `--at REV`"),
+                "{said}"
+            );
         }
     }
     bare.run(["validate", "--at", "main"]).ok();
@@ -337,5 +431,8 @@ fn a_symbolic_link_is_judged_where_it_stands() {
     std::fs::remove_file(repo.path().join("policies/out.yaml")).unwrap();
     std::os::unix::fs::symlink("base.yaml", repo.path().join("policies/twin.yaml")).unwrap();
     let found = findings(&repo, &["policies/twin.yaml"]);
-    assert!(found[0].starts_with("policies/twin.yaml:3 RG101"), "{found:?}");
+    assert!(
+        found[0].starts_with("policies/twin.yaml:3 RG101"),
+        "{found:?}"
+    );
 }

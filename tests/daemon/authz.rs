@@ -50,15 +50,32 @@ fn headers_go_in_and_come_out_by_any_method_and_below_any_path() {
     let (_repo, daemon, commit) = served(&[]);
     let wanted = ["hipaa%20audit,pii", "health%2C%20eu", commit.as_str()];
     for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PURGE"] {
-        for path in ["/v1/authz", "/v1/authz/", "/v1/authz/v1/chat/completions?x=1"] {
+        for path in [
+            "/v1/authz",
+            "/v1/authz/",
+            "/v1/authz/v1/chat/completions?x=1",
+        ] {
             let reply = daemon.ask(method, path, &[TEAM, MODEL], "");
-            assert_eq!((reply.status, trusted(&reply)), (200, wanted), "{method} {path}");
+            assert_eq!(
+                (reply.status, trusted(&reply)),
+                (200, wanted),
+                "{method} {path}"
+            );
         }
     }
-    for header in [("X-Refguard-Team", "%C3%A9"), ("X-Refguard-Tags", "x,a%2Cb")] {
-        assert_eq!(trusted(&daemon.ask("GET", "/v1/authz", &[header, MODEL], "")), wanted);
+    for header in [
+        ("X-Refguard-Team", "%C3%A9"),
+        ("X-Refguard-Tags", "x,a%2Cb"),
+    ] {
+        assert_eq!(
+            trusted(&daemon.ask("GET", "/v1/authz", &[header, MODEL], "")),
+            wanted
+        );
     }
-    assert_eq!(trusted(&daemon.ask("GET", "/v1/authz", &[MODEL], "")), ["", "", commit.as_str()]);
+    assert_eq!(
+        trusted(&daemon.ask("GET", "/v1/authz", &[MODEL], "")),
+        ["", "", commit.as_str()]
+    );
 }
 
 #[test]
@@ -73,15 +90,28 @@ fn every_refusal_carries_every_header_and_nothing_in_it() {
         (&[TEAM, TEAM, MODEL], "", 400),
         (&[("X-Refguard-Team", "%f"), MODEL], "", 400),
         (&[("X-Refguard-Team", "%ff"), MODEL], "", 400),
-        (&[TEAM, MODEL, ("Content-Type", "application/json")], "{\"model\":", 400),
+        (
+            &[TEAM, MODEL, ("Content-Type", "application/json")],
+            "{\"model\":",
+            400,
+        ),
         (&[TEAM, MODEL], r#"{"model":"a","model":"b"}"#, 400),
         (&[TEAM, MODEL], &long, 413),
     ];
     for (headers, body, status) in cases {
         let reply = daemon.ask("POST", "/v1/authz", headers, body);
-        assert_eq!((reply.status, trusted(&reply)), (status, empty), "{headers:?}");
+        assert_eq!(
+            (reply.status, trusted(&reply)),
+            (status, empty),
+            "{headers:?}"
+        );
     }
-    let foreign = daemon.ask("GET", "/v1/authz", &[TEAM, MODEL, ("Host", "evil.example")], "");
+    let foreign = daemon.ask(
+        "GET",
+        "/v1/authz",
+        &[TEAM, MODEL, ("Host", "evil.example")],
+        "",
+    );
     assert_eq!((foreign.status, trusted(&foreign)), (403, empty));
 }
 
@@ -89,8 +119,12 @@ fn every_refusal_carries_every_header_and_nothing_in_it() {
 fn the_model_is_taken_from_a_forwarded_body() {
     let (_repo, daemon, commit) = served(&[]);
     let body = r#"{"model":"gpt-4","messages":[]}"#;
-    let reply =
-        daemon.ask("POST", "/v1/authz", &[TEAM, ("Content-Type", "application/json")], body);
+    let reply = daemon.ask(
+        "POST",
+        "/v1/authz",
+        &[TEAM, ("Content-Type", "application/json")],
+        body,
+    );
     assert_eq!((reply.status, trusted(&reply)[2]), (200, commit.as_str()));
 }
 
@@ -98,8 +132,16 @@ fn the_model_is_taken_from_a_forwarded_body() {
 fn what_is_required_and_what_is_denied_can_be_chosen() {
     let (_repo, daemon, _) = served(&["--require", "team,model", "--deny-unmatched"]);
     assert_eq!(daemon.ask("GET", "/v1/authz", &[MODEL], "").status, 403);
-    assert_eq!(daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "").status, 200);
-    let unmatched = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Team", "legal"), MODEL], "");
+    assert_eq!(
+        daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "").status,
+        200
+    );
+    let unmatched = daemon.ask(
+        "GET",
+        "/v1/authz",
+        &[("X-Refguard-Team", "legal"), MODEL],
+        "",
+    );
     assert_eq!((unmatched.status, trusted(&unmatched)[0]), (403, ""));
     let (_repo, daemon, _) = served(&["--require", ""]);
     assert_eq!(daemon.ask("GET", "/v1/authz", &[], "").status, 200);
@@ -109,7 +151,10 @@ fn what_is_required_and_what_is_denied_can_be_chosen() {
 fn a_list_that_is_too_long_is_refused_never_cut() {
     let (_repo, daemon, commit) = served(&["--max-header-bytes", "60"]);
     let reply = daemon.ask("GET", "/v1/authz", &[TEAM, MODEL], "");
-    assert_eq!((reply.status, trusted(&reply)), (503, ["", "", commit.as_str()]));
+    assert_eq!(
+        (reply.status, trusted(&reply)),
+        (503, ["", "", commit.as_str()])
+    );
     assert_eq!(daemon.ask("GET", "/v1/authz", &[MODEL], "").status, 200);
 }
 
@@ -144,11 +189,25 @@ fn a_set_is_chosen_by_the_proxy_and_not_by_its_client() {
     assert_eq!(commit_of("/v1/authz", &[]), served);
     assert_eq!(commit_of("/v1/authz?set=worktree", &[]), drafts);
     for path in ["/v1/authz", "/v1/authz/", "/v1/authz/v1/chat/completions"] {
-        assert_eq!(commit_of(path, &[("X-Refguard-Set", "worktree")]), drafts, "{path}");
-        assert_eq!(commit_of(path, &[("X-Refguard-Set", "nowhere")]).0, 404, "{path}");
+        assert_eq!(
+            commit_of(path, &[("X-Refguard-Set", "worktree")]),
+            drafts,
+            "{path}"
+        );
+        assert_eq!(
+            commit_of(path, &[("X-Refguard-Set", "nowhere")]).0,
+            404,
+            "{path}"
+        );
     }
-    let both = commit_of("/v1/authz?set=production", &[("X-Refguard-Set", "worktree")]);
-    assert_eq!(both, served, "what the proxy wrote goes before what a client may have sent");
+    let both = commit_of(
+        "/v1/authz?set=production",
+        &[("X-Refguard-Set", "worktree")],
+    );
+    assert_eq!(
+        both, served,
+        "what the proxy wrote goes before what a client may have sent"
+    );
 
     // These are the queries of a client: appended by Envoy, passed on by Caddy and Traefik.
     assert_eq!(commit_of("/v1/authz/v1/models?set=worktree", &[]), served);
@@ -158,7 +217,11 @@ fn a_set_is_chosen_by_the_proxy_and_not_by_its_client() {
     assert_eq!(daemon.get("/readyz?set=nowhere").status, 404);
     for body in [r#"["gpt-4"]"#, r#"[{"model":"gpt-4"}]"#] {
         let json = ("Content-Type", "application/json");
-        assert_eq!(daemon.ask("POST", "/v1/authz", &[TEAM, json], body).status, 400, "{body}");
+        assert_eq!(
+            daemon.ask("POST", "/v1/authz", &[TEAM, json], body).status,
+            400,
+            "{body}"
+        );
     }
 }
 
@@ -193,19 +256,38 @@ tools: [\"github/*\"]
     };
     let watched = (200, "audit".to_owned());
     assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], call), watched);
-    assert_eq!(ask(&[user, ("X-Refguard-Tool", "github/create_issue")], ""), watched);
-    assert_eq!(ask(&[user, ("X-Refguard-Server", "gitlab")], call), (200, String::new()));
+    assert_eq!(
+        ask(&[user, ("X-Refguard-Tool", "github/create_issue")], ""),
+        watched
+    );
+    assert_eq!(
+        ask(&[user, ("X-Refguard-Server", "gitlab")], call),
+        (200, String::new())
+    );
     let other = ("X-Refguard-User", "u-18");
-    assert_eq!(ask(&[other, ("X-Refguard-Server", "github")], call), (200, String::new()));
+    assert_eq!(
+        ask(&[other, ("X-Refguard-Server", "github")], call),
+        (200, String::new())
+    );
     for headers in [
         &[("X-Refguard-Server", "github")][..],
         &[user],
-        &[user, ("X-Refguard-Server", "github"), ("X-Refguard-Tool", "gitlab/create_issue")],
+        &[
+            user,
+            ("X-Refguard-Server", "github"),
+            ("X-Refguard-Tool", "gitlab/create_issue"),
+        ],
     ] {
         assert_eq!(ask(headers, call), (403, String::new()), "{headers:?}");
     }
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-    assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], list), (403, String::new()));
+    assert_eq!(
+        ask(&[user, ("X-Refguard-Server", "github")], list),
+        (403, String::new())
+    );
     let batch = format!("[{call}]");
-    assert_eq!(ask(&[user, ("X-Refguard-Server", "github")], &batch), (400, String::new()));
+    assert_eq!(
+        ask(&[user, ("X-Refguard-Server", "github")], &batch),
+        (400, String::new())
+    );
 }

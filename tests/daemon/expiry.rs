@@ -40,13 +40,18 @@ const ALL: [&str; 4] = ["later", "one", "stays", "two"];
 const LEFT: [&str; 2] = ["later", "stays"];
 
 fn resolve(daemon: &Daemon) -> Value {
-    daemon.post("/v1/resolve", r#"{"context":{"model":"m"}}"#).json()
+    daemon
+        .post("/v1/resolve", r#"{"context":{"model":"m"}}"#)
+        .json()
 }
 
 fn next_expiry(daemon: &Daemon) -> Option<i64> {
     let metrics = daemon.get("/metrics").body;
     let name = "refguard_next_expiry_timestamp_seconds{set=\"production\"} ";
-    metrics.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.parse().unwrap())
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .map(|value| value.parse().unwrap())
 }
 
 #[test]
@@ -57,30 +62,61 @@ fn a_long_poll_is_answered_at_the_instant_and_never_before() {
     daemon.until_numbered("stays", 1);
     let commit = daemon.set()["commit"].clone();
     let before = resolve(&daemon);
-    assert_eq!((&before["guardrails"], &before["valid_until"]), (&json!(ALL), &json!(at)));
+    assert_eq!(
+        (&before["guardrails"], &before["valid_until"]),
+        (&json!(ALL), &json!(at))
+    );
     assert_eq!(next_expiry(&daemon), Some(at.as_second()));
     let bundle = daemon.get("/v1/bundle");
     assert_eq!(bundle.json()["instant"], json!(null));
     let litellm = daemon.get("/v1/bundle?format=litellm");
     let tag = litellm.header("etag").unwrap().to_owned();
 
-    let wait = [("If-None-Match", bundle.header("etag").unwrap()), ("Prefer", "wait=30")];
+    let wait = [
+        ("If-None-Match", bundle.header("etag").unwrap()),
+        ("Prefer", "wait=30"),
+    ];
     let after = Client::new(&daemon.address).ask("GET", "/v1/bundle", &wait, "");
 
     assert!(Timestamp::now() >= at, "not before its time");
     assert_eq!(after.status, 200);
-    assert!(after.header("etag").unwrap().ends_with(&format!("-{}\"", at.as_second())));
+    assert!(
+        after
+            .header("etag")
+            .unwrap()
+            .ends_with(&format!("-{}\"", at.as_second()))
+    );
     let set = after.json();
     assert_eq!((&set["commit"], &set["instant"]), (&commit, &json!(at)));
-    assert_eq!(set["digest"], bundle.json()["digest"], "the documents are the same");
-    assert_eq!(set["attachments"].as_array().unwrap().len(), 4, "followers see when each ends");
+    assert_eq!(
+        set["digest"],
+        bundle.json()["digest"],
+        "the documents are the same"
+    );
+    assert_eq!(
+        set["attachments"].as_array().unwrap().len(),
+        4,
+        "followers see when each ends"
+    );
     assert_eq!(resolve(&daemon)["guardrails"], json!(LEFT));
     let status = daemon.set();
-    assert_eq!((&status["instant"], &status["attachments"]), (&json!(at), &json!(4)));
+    assert_eq!(
+        (&status["instant"], &status["attachments"]),
+        (&json!(at), &json!(4))
+    );
     assert!(next_expiry(&daemon).unwrap() > at.as_second());
     // LiteLLM's form has no end, so another bundle comes.
-    let litellm = daemon.ask("GET", "/v1/bundle?format=litellm", &[("If-None-Match", &tag)], "");
-    assert!(litellm.status == 200 && !litellm.body.contains("policy: one"), "{}", litellm.body);
+    let litellm = daemon.ask(
+        "GET",
+        "/v1/bundle?format=litellm",
+        &[("If-None-Match", &tag)],
+        "",
+    );
+    assert!(
+        litellm.status == 200 && !litellm.body.contains("policy: one"),
+        "{}",
+        litellm.body
+    );
     let authz = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Model", "m")], "");
     assert_eq!(authz.header("x-refguard-guardrails"), Some("later,stays"));
 }
@@ -93,8 +129,13 @@ fn what_was_over_when_the_daemon_started_is_never_served() {
     assert_eq!(daemon.guardrails(), LEFT);
     let listed = daemon.get("/v1/attachments").body;
     assert!(listed.contains("2021-01-01T00:00:00Z"), "{listed}");
-    let explained = daemon.post("/v1/resolve?explain=1", r#"{"context":{"model":"m"}}"#).body;
-    assert!(explained.contains("expired at 2021-01-01T00:00:00Z (a pilot)"), "{explained}");
+    let explained = daemon
+        .post("/v1/resolve?explain=1", r#"{"context":{"model":"m"}}"#)
+        .body;
+    assert!(
+        explained.contains("expired at 2021-01-01T00:00:00Z (a pilot)"),
+        "{explained}"
+    );
 }
 
 #[test]
@@ -108,7 +149,10 @@ fn a_restart_with_a_clock_that_ran_back_revives_nothing() {
     let kept = || {
         let mut folders = vec![state.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            for entry in fs::read_dir(&folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+            {
                 if entry.is_dir() {
                     folders.push(entry);
                 } else if entry.file_name().unwrap().to_str().unwrap() == "instant-production" {
@@ -123,13 +167,16 @@ fn a_restart_with_a_clock_that_ran_back_revives_nothing() {
     assert_eq!(fs::read_to_string(&file).unwrap().trim(), at.to_string());
     daemon.stop();
 
-    // The daemon before saw an instant that the clock of this machine has not reached: it ran ahead, or this one runs back.
+    // The daemon before saw an instant that the clock of this machine has not reached: it ran
+    // ahead, or this one runs back.
     fs::write(&file, "2991-01-01T00:00:00Z\n").unwrap();
     let daemon = Daemon::start(&repo.path(), &options);
     daemon.until("served", |set| set["commit"].is_string());
     assert_eq!(daemon.guardrails(), ["stays"]);
     daemon.until_status("said", |status| {
-        status["notes"].to_string().contains("2991-01-01T00:00:00Z, ahead of the clock")
+        status["notes"]
+            .to_string()
+            .contains("2991-01-01T00:00:00Z, ahead of the clock")
     });
     // A new commit is served as of that instant too.
     repo.write("policies/more.yaml", &ending("more", "2990-06-30"));
@@ -143,9 +190,14 @@ fn a_restart_with_a_clock_that_ran_back_revives_nothing() {
 fn dated(repo: &Repo, date: Timestamp) -> String {
     let mut git = Command::new("git");
     let date_words = format!("@{} +0000", date.as_second());
-    git.arg("-C").arg(repo.path()).env("GIT_COMMITTER_DATE", date_words);
+    git.arg("-C")
+        .arg(repo.path())
+        .env("GIT_COMMITTER_DATE", date_words);
     let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
-    let made = git.args(identity).args(["commit", "-q", "--allow-empty", "-m", "dated"]).status();
+    let made = git
+        .args(identity)
+        .args(["commit", "-q", "--allow-empty", "-m", "dated"])
+        .status();
     assert!(made.unwrap().success());
     repo.promote("HEAD")
 }
@@ -177,7 +229,11 @@ fn a_folder_without_git_follows_the_clock_too() {
     let at = soon(5);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("stays.yaml"), policy("stays", "stays")).unwrap();
-    fs::write(folder.path().join("one.yaml"), ending("one", &at.to_string())).unwrap();
+    fs::write(
+        folder.path().join("one.yaml"),
+        ending("one", &at.to_string()),
+    )
+    .unwrap();
     let daemon = Daemon::start_with(refguard(), folder.path(), &["--worktree", "--poll", "1h"]);
     let ask = || {
         let reply = daemon.post("/v1/resolve?set=worktree", r#"{"context":{"model":"m"}}"#);
@@ -189,6 +245,8 @@ fn a_folder_without_git_follows_the_clock_too() {
         (&first["guardrails"], &first["valid_until"]),
         (&json!(["one", "stays"]), &json!(at))
     );
-    until("past the instant", || ask().unwrap()["guardrails"] == json!(["stays"]));
+    until("past the instant", || {
+        ask().unwrap()["guardrails"] == json!(["stays"])
+    });
     assert!(Timestamp::now() >= at);
 }

@@ -1,5 +1,5 @@
-//! nginx, Envoy and Caddy, as their examples configure them, between hostile requests and a real LiteLLM: the model that
-//! runs is the model that was judged.
+//! nginx, Envoy and Caddy, as their examples configure them, between hostile requests and a real
+//! LiteLLM: the model that runs is the model that was judged.
 
 use std::fs;
 use std::io::{BufReader, Write};
@@ -48,14 +48,25 @@ impl LiteLlm {
         let folder = format!("{}/tests/data/litellm/proxy", env!("CARGO_MANIFEST_DIR"));
         let log = fs::File::create(place.join("litellm.log")).unwrap();
         let process = Command::new(python)
-            .args(["-c", "from litellm.proxy.proxy_cli import run_server; run_server()"])
-            .args(["--config", &format!("{folder}/config.yaml"), "--host", "127.0.0.1"])
+            .args([
+                "-c",
+                "from litellm.proxy.proxy_cli import run_server; run_server()",
+            ])
+            .args([
+                "--config",
+                &format!("{folder}/config.yaml"),
+                "--host",
+                "127.0.0.1",
+            ])
             .args(["--port", port, "--num_workers", "1", "--telemetry", "False"])
             .current_dir(place)
             .env("HOME", place)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-            .env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true")
+            .env(
+                "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY",
+                "true",
+            )
             .env("NO_DOCS", "True")
             .env("DISABLE_ADMIN_UI", "True")
             .stdout(log.try_clone().unwrap())
@@ -108,19 +119,35 @@ fn body(fields: &str) -> String {
 
 impl Wire {
     fn new(path: impl Into<String>, body: impl Into<String>) -> Self {
-        Self { path: path.into(), headers: vec![JSON], body: body.into(), is_chunked: false }
+        Self {
+            path: path.into(),
+            headers: vec![JSON],
+            body: body.into(),
+            is_chunked: false,
+        }
     }
 
     fn with(self, headers: &[(&'static str, &'static str)]) -> Self {
-        Self { headers: headers.to_vec(), ..self }
+        Self {
+            headers: headers.to_vec(),
+            ..self
+        }
     }
 
     fn chunked(self) -> Self {
-        Self { is_chunked: true, ..self }
+        Self {
+            is_chunked: true,
+            ..self
+        }
     }
 
     fn bytes(&self, host: &str, authorization: &str) -> Vec<u8> {
-        let Self { path, headers, body, is_chunked } = self;
+        let Self {
+            path,
+            headers,
+            body,
+            is_chunked,
+        } = self;
         let mut text = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nauthorization: {authorization}\r\n"
         );
@@ -150,11 +177,18 @@ fn send(gateway: &Gateway, wire: &Wire) -> Outcome {
     let authorization = gateway.authorization("sk-health");
     let mut stream = TcpStream::connect(&gateway.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(&wire.bytes(&gateway.address, &authorization)).unwrap();
+    stream
+        .write_all(&wire.bytes(&gateway.address, &authorization))
+        .unwrap();
     let reply = read_reply(&mut BufReader::new(stream));
-    let Ok(Reply { status, body, .. }) = reply else { return Err("no answer".to_owned()) };
+    let Ok(Reply { status, body, .. }) = reply else {
+        return Err("no answer".to_owned());
+    };
 
-    let what = format!("{} {:?} {}: {status} {body}", wire.path, wire.headers, wire.body);
+    let what = format!(
+        "{} {:?} {}: {status} {body}",
+        wire.path, wire.headers, wire.body
+    );
     match body.matches("ran ").count() {
         0 => {
             assert_ne!(status, 200, "{what}");
@@ -162,9 +196,15 @@ fn send(gateway: &Gateway, wire: &Wire) -> Outcome {
         }
         1 => {
             let (_, ran) = body.split_once("ran ").unwrap();
-            let (model, given) = ran.split_once("; given ").unwrap_or_else(|| panic!("{what}"));
+            let (model, given) = ran
+                .split_once("; given ")
+                .unwrap_or_else(|| panic!("{what}"));
             let (given, _) = given.split_once(';').unwrap_or_else(|| panic!("{what}"));
-            assert_eq!(given, format!("for-{model}"), "another model was judged: {what}");
+            assert_eq!(
+                given,
+                format!("for-{model}"),
+                "another model was judged: {what}"
+            );
             Ok(model.to_owned())
         }
         _ => panic!("several models ran: {what}"),
@@ -211,7 +251,13 @@ fn hostile_paths() -> Vec<Wire> {
     .flat_map(|path| {
         let plain = Wire::new(path, body(r#""n":1"#));
         // The body's model counts for nothing where the path has one.
-        [Wire { body: chat("gpt-3"), ..plain.clone() }, plain]
+        [
+            Wire {
+                body: chat("gpt-3"),
+                ..plain.clone()
+            },
+            plain,
+        ]
     })
     .collect()
 }
@@ -273,14 +319,21 @@ fn hostile_bodies() -> Vec<Wire> {
         Wire::new(CHAT, body(r#""model":"gpt-4","model":"gpt-3""#)).chunked(),
         Wire::new(CHAT, chat("gpt-4,gpt-3")).chunked(),
     ];
-    let of_paths = of_paths.map(|path| Wire::new(path, chat("gpt-4"))).into_iter();
-    of_paths.chain(of_bodies.map(|body| Wire::new(CHAT, body))).chain(of_types).collect()
+    let of_paths = of_paths
+        .map(|path| Wire::new(path, chat("gpt-4")))
+        .into_iter();
+    of_paths
+        .chain(of_bodies.map(|body| Wire::new(CHAT, body)))
+        .chain(of_types)
+        .collect()
 }
 
 #[test]
 fn the_model_that_runs_is_the_model_that_was_judged() {
     let place = tempfile::tempdir().unwrap();
-    let Some(litellm) = LiteLlm::start(place.path()) else { return };
+    let Some(litellm) = LiteLlm::start(place.path()) else {
+        return;
+    };
     let policies = one_guardrail_a_model();
     for (program, example, start) in PROXIES {
         let upstream = Some(litellm.address.as_str());
@@ -304,12 +357,17 @@ fn the_model_that_runs_is_the_model_that_was_judged() {
         }
         for wire in hostile_paths() {
             let outcome = send(&gateway, &wire);
-            assert!(outcome != Ok("broken".to_owned()), "{program} {}", wire.path);
+            assert!(
+                outcome != Ok("broken".to_owned()),
+                "{program} {}",
+                wire.path
+            );
         }
         if !gateway.reads_body {
             // Without a model in the path nothing is judged, so nothing runs.
-            for wire in
-                hostile_bodies().into_iter().filter(|wire| !wire.path.contains("deployments"))
+            for wire in hostile_bodies()
+                .into_iter()
+                .filter(|wire| !wire.path.contains("deployments"))
             {
                 assert!(send(&gateway, &wire).is_err(), "{program} {}", wire.path);
             }
@@ -328,7 +386,10 @@ fn the_model_that_runs_is_the_model_that_was_judged() {
             (CHAT, r#""model":"gpt-4,gpt-3""#),
             (CHAT, r#""model":"broken","fallbacks":["gpt-3"]"#),
             ("/v1/chat/completions?model=gpt-3", r#""model":"gpt-4""#),
-            ("/openai/deployments/gpt-3/chat/completions", r#""model":"gpt-4""#),
+            (
+                "/openai/deployments/gpt-3/chat/completions",
+                r#""model":"gpt-4""#,
+            ),
         ] {
             let refused = send(&gateway, &Wire::new(path, body(fields))).unwrap_err();
             assert!(refused.starts_with("403 "), "{path} {fields}: {refused}");

@@ -1,4 +1,5 @@
-//! One environment's trouble is not another's, and what a daemon cannot read or fetch is seen by an alert.
+//! One environment's trouble is not another's, and what a daemon cannot read or fetch is seen by an
+//! alert.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -15,7 +16,9 @@ const TWO: &str = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{na
 /// A set of the status; null where there is none yet.
 fn set<'a>(status: &'a Value, name: &str) -> &'a Value {
     let sets = status["sets"].as_array().unwrap();
-    sets.iter().find(|set| set["name"] == json!(name)).unwrap_or(&Value::Null)
+    sets.iter()
+        .find(|set| set["name"] == json!(name))
+        .unwrap_or(&Value::Null)
 }
 
 /// Production and staging, both at generation 1.
@@ -35,7 +38,8 @@ fn a_commit_that_is_read_for_ever_delays_no_other_environment_and_no_watchdog() 
     let manager = UnixDatagram::bind(&path).unwrap();
     let beats = Arc::new(AtomicUsize::new(0));
     let counted = beats.clone();
-    // Listens until the daemon's end is the test's: a manager that does not listen would stop who tells it something.
+    // Listens until the daemon's end is the test's: a manager that does not listen would stop who
+    // tells it something.
     thread::spawn(move || {
         let mut heard = [0; 256];
         while let Ok(length) = manager.recv(&mut heard) {
@@ -44,9 +48,13 @@ fn a_commit_that_is_read_for_ever_delays_no_other_environment_and_no_watchdog() 
         }
     });
     let mut command = refguard();
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "300000");
     let daemon = Daemon::start_with(command, &repo.path(), &[]);
-    daemon.until_status("both", |status| set(status, "staging")["commit"].is_string());
+    daemon.until_status("both", |status| {
+        set(status, "staging")["commit"].is_string()
+    });
 
     let second = repo.generation(2);
     let stuck = StuckObject::new(&repo, "HEAD:policies/p3.yaml");
@@ -65,7 +73,9 @@ fn a_commit_that_is_read_for_ever_delays_no_other_environment_and_no_watchdog() 
     assert_ne!(set(&status, "staging")["commit"], json!(second));
 
     stuck.release();
-    daemon.until_status("staging", |status| set(status, "staging")["commit"] == json!(second));
+    daemon.until_status("staging", |status| {
+        set(status, "staging")["commit"] == json!(second)
+    });
 }
 
 #[test]
@@ -82,9 +92,16 @@ fn an_environment_without_a_branch_at_the_remote_stops_no_other_one() {
     daemon.until_served(&second);
     let told = |status: &Value| status["notes"].to_string().contains("no branch `staging`");
     daemon.until_status("told", told);
-    assert!(daemon.get("/metrics").body.contains("refguard_fetch_failing 0"));
+    assert!(
+        daemon
+            .get("/metrics")
+            .body
+            .contains("refguard_fetch_failing 0")
+    );
     origin.git(&["update-ref", "refs/heads/staging", &staged]);
-    daemon.until_status("staging", |status| set(status, "staging")["commit"] == json!(staged));
+    daemon.until_status("staging", |status| {
+        set(status, "staging")["commit"] == json!(staged)
+    });
     daemon.until_status("no complaint", |status| !told(status));
 }
 
@@ -97,7 +114,10 @@ fn a_daemon_that_cannot_fetch_or_read_says_so_in_its_metrics() {
     daemon.until("ready", |set| set["commit"].is_string());
     // The branch may be seen before git has ended.
     until("fetched", || {
-        !daemon.get("/metrics").body.contains("refguard_fetched_timestamp_seconds 0\n")
+        !daemon
+            .get("/metrics")
+            .body
+            .contains("refguard_fetched_timestamp_seconds 0\n")
     });
 
     fs::rename(origin.path(), origin.beside("away")).unwrap();
@@ -119,13 +139,21 @@ fn a_clone_that_somebody_else_fetches_is_followed_by_its_copy_of_the_branch() {
     clone.git(&["fetch", "-q", "origin"]);
     daemon.until_served(&first);
 
-    // A local branch that lies behind holds nothing back; one that went its own way is what is served.
+    // A local branch that lies behind holds nothing back; one that went its own way is what is
+    // served.
     clone.git(&["update-ref", "refs/heads/production", &first]);
     let second = origin.generation(2);
     origin.promote("HEAD");
     clone.git(&["fetch", "-q", "origin"]);
     daemon.until_served(&second);
-    let own = clone.git(&["commit-tree", "-m", "own", "-p", &first, &format!("{first}^{{tree}}")]);
+    let own = clone.git(&[
+        "commit-tree",
+        "-m",
+        "own",
+        "-p",
+        &first,
+        &format!("{first}^{{tree}}"),
+    ]);
     clone.git(&["update-ref", "refs/heads/production", &own]);
     daemon.until_served(&own);
 }

@@ -1,5 +1,5 @@
-//! What does not load, does not validate or is empty never replaces what is served: not while the daemon
-//! runs, and not over a restart.
+//! What does not load, does not validate or is empty never replaces what is served: not while the
+//! daemon runs, and not over a restart.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,11 @@ fn an_empty_set() {
             repo.commit();
             Some(repo.promote("HEAD"))
         },
-        |set| set["rejected"]["message"].as_str().is_some_and(|message| message.contains("empty")),
+        |set| {
+            set["rejected"]["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("empty"))
+        },
     );
 }
 
@@ -144,7 +148,11 @@ fn a_repository_that_is_gone() {
     let options = ["--state-dir", state.to_str().unwrap()];
     let daemon = Daemon::start(&repo.path(), &options);
     let first = daemon.until("ready", |set| set["commit"].is_string())["commit"].clone();
-    assert_eq!(daemon.stop().code(), Some(0), "what is served is kept before the end");
+    assert_eq!(
+        daemon.stop().code(),
+        Some(0),
+        "what is served is kept before the end"
+    );
     fs::remove_dir_all(repo.path().join(".git")).unwrap();
     let again = Daemon::start(&repo.path(), &options);
     again.until("restored", |set| set["commit"] == first);
@@ -187,16 +195,22 @@ fn with_nothing_good_at_all_the_daemon_lives_and_answers_nobody() {
     for path in ["/readyz", "/v1/policies", "/v1/attachments", "/v1/bundle"] {
         let reply = daemon.get(path);
         assert_eq!(reply.status, 503, "{path}");
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(reply.header("x-refguard-commit"), Some(""));
     }
-    assert_eq!(daemon.post("/v1/resolve", r#"{"context":{"model":"m"}}"#).status, 503);
-    assert!(daemon.get("/readyz").body.contains("policies/p0.yaml"));
-    assert!(
-        daemon.get("/metrics").body.contains(&format!(
-            "refguard_rejected_info{{set=\"production\",commit=\"{broken}\"}} 1"
-        ))
+    assert_eq!(
+        daemon
+            .post("/v1/resolve", r#"{"context":{"model":"m"}}"#)
+            .status,
+        503
     );
+    assert!(daemon.get("/readyz").body.contains("policies/p0.yaml"));
+    assert!(daemon.get("/metrics").body.contains(&format!(
+        "refguard_rejected_info{{set=\"production\",commit=\"{broken}\"}} 1"
+    )));
     // And it still watches.
     let good = repo.generation(2);
     repo.promote("HEAD");
@@ -213,12 +227,17 @@ fn a_rejected_value_is_not_tried_again_and_a_good_one_ends_the_rejection() {
     let broken = repo.promote("HEAD");
     let rejected = daemon.until_rejected(&broken);
     assert_eq!(rejected["commits_behind"], json!(1));
-    let again = daemon.until("polled again", |set| set["checked_at"] != rejected["checked_at"]);
+    let again = daemon.until("polled again", |set| {
+        set["checked_at"] != rejected["checked_at"]
+    });
     assert_eq!(again["rejected"]["at"], rejected["rejected"]["at"]);
     assert!(again["lag_seconds"].as_f64().unwrap() > 0.0);
     repo.promote(first["commit"].as_str().unwrap());
     let back = daemon.until("in order", |set| set["rejected"].is_null());
-    assert_eq!((&back["behind"], &back["loaded_at"]), (&json!(false), &first["loaded_at"]));
+    assert_eq!(
+        (&back["behind"], &back["loaded_at"]),
+        (&json!(false), &first["loaded_at"])
+    );
 }
 
 #[test]
@@ -245,9 +264,13 @@ fn a_state_that_cannot_be_written_is_said_and_no_more() {
     let state = repo.path().join("file/state");
     let daemon = Daemon::start(&repo.path(), &["--state-dir", state.to_str().unwrap()]);
     daemon.until("ready", |set| set["commit"].is_string());
-    let status = daemon
-        .until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
-    assert!(status["notes"][0].as_str().unwrap().contains("cannot keep"), "{status}");
+    let status = daemon.until_status("complaining", |status| {
+        !status["notes"].as_array().unwrap().is_empty()
+    });
+    assert!(
+        status["notes"][0].as_str().unwrap().contains("cannot keep"),
+        "{status}"
+    );
     assert_eq!(daemon.get("/readyz").status, 200);
 }
 
@@ -264,14 +287,25 @@ fn a_promotion_of_another_root_is_not_served() {
     let foreign = message.replace("Refguard-Root: .", "Refguard-Root: us");
     assert_ne!(message, foreign);
     let tree = format!("{served}^{{tree}}");
-    let moved = repo.git(&["commit-tree", &tree, "-m", &foreign, "-p", &format!("{served}^")]);
+    let moved = repo.git(&[
+        "commit-tree",
+        &tree,
+        "-m",
+        &foreign,
+        "-p",
+        &format!("{served}^"),
+    ]);
     repo.git(&["update-ref", "refs/heads/production", &moved]);
     let status = daemon.until_rejected(&moved);
-    assert!(status.to_string().contains("belongs to the root `us`"), "{status}");
+    assert!(
+        status.to_string().contains("belongs to the root `us`"),
+        "{status}"
+    );
     assert_eq!(daemon.set()["commit"], served);
 }
 
-/// Serves a repository of two promotions and a hold, whose history before the hold is gone in some way.
+/// Serves a repository of two promotions and a hold, whose history before the hold is gone in some
+/// way.
 fn serves_without_history(cut: impl Fn(&Repo, &[String]), why: &str) {
     let repo = Repo::new();
     repo.generation(1);
@@ -285,13 +319,19 @@ fn serves_without_history(cut: impl Fn(&Repo, &[String]), why: &str) {
 
     let daemon = Daemon::start(&repo.path(), &[]);
     let set = daemon.until_served(&tip);
-    assert_eq!(set["hold"]["reason"], json!("the audit"), "the tip itself says so: {set}");
+    assert_eq!(
+        set["hold"]["reason"],
+        json!("the audit"),
+        "the tip itself says so: {set}"
+    );
     assert_eq!(set["promotion"], json!(3), "{set}");
     assert_eq!(daemon.guardrails(), ["gen-2"]);
     assert_eq!(daemon.get("/readyz").status, 200);
 
-    let said =
-        ["was promoted to `production` before cannot be told", "version numbers are not known"];
+    let said = [
+        "was promoted to `production` before cannot be told",
+        "version numbers are not known",
+    ];
     daemon.until_status("said", |status| {
         let notes = status["notes"].to_string();
         said.iter().all(|said| notes.contains(said)) && notes.contains(why)
@@ -328,7 +368,10 @@ fn history_that_a_shallow_clone_lacks() {
 #[test]
 fn history_that_was_pruned() {
     serves_without_history(
-        |repo, gone| gone.iter().for_each(|id| fs::remove_file(object_file(repo, id)).unwrap()),
+        |repo, gone| {
+            gone.iter()
+                .for_each(|id| fs::remove_file(object_file(repo, id)).unwrap())
+        },
         "is missing from the repository",
     );
 }

@@ -54,14 +54,26 @@ fn a_request_names_256_policies_and_a_version_of_each_set_is_read_once() {
     let (_repo, daemon) = served();
     daemon.until_numbered("p0", 1);
     let asked = |names: Vec<&str>| {
-        daemon.post("/v1/resolve", &json!({ "context": {}, "policies": names }).to_string())
+        daemon.post(
+            "/v1/resolve",
+            &json!({ "context": {}, "policies": names }).to_string(),
+        )
     };
     let answer = asked(vec!["p0@production"; 256]);
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()["policies"].as_array().unwrap().len(), 6, "{}", answer.body);
+    assert_eq!(
+        answer.json()["policies"].as_array().unwrap().len(),
+        6,
+        "{}",
+        answer.body
+    );
     let refused = asked(vec!["p0@production"; 257]);
     assert_eq!(refused.status, 400);
-    assert!(refused.body.contains("`request-policies`"), "{}", refused.body);
+    assert!(
+        refused.body.contains("`request-policies`"),
+        "{}",
+        refused.body
+    );
     let long = "x".repeat(1_025);
     assert_eq!(asked(vec![&long]).status, 400);
 }
@@ -83,7 +95,9 @@ fn an_explanation_is_for_batches_of_100() {
 fn an_answer_has_a_limit_of_bytes_and_the_daemon_does_not_grow_by_what_it_refuses() {
     let repo = Repo::new();
     let long = "x".repeat(100);
-    let policies: Vec<String> = (0..300).map(|n| policy(&format!("p{n}-{long}"), "g")).collect();
+    let policies: Vec<String> = (0..300)
+        .map(|n| policy(&format!("p{n}-{long}"), "g"))
+        .collect();
     repo.write("policies/all.yaml", &policies.join("---\n"));
     let commit = repo.commit();
     repo.promote("HEAD");
@@ -103,7 +117,8 @@ fn an_answer_has_a_limit_of_bytes_and_the_daemon_does_not_grow_by_what_it_refuse
     assert_eq!(some.json()["results"].as_array().unwrap().len(), 1_000);
 }
 
-/// A page of another site may send text, a form or untyped bytes to a loopback address without asking; JSON it may not.
+/// A page of another site may send text, a form or untyped bytes to a loopback address without
+/// asking; JSON it may not.
 #[test]
 fn a_page_of_a_browser_must_declare_its_body_as_json_and_curl_need_not() {
     let (_repo, daemon) = served();
@@ -112,7 +127,10 @@ fn a_page_of_a_browser_must_declare_its_body_as_json_and_curl_need_not() {
     for headers in [
         vec![origin, ("Content-Type", "text/plain")],
         vec![origin, ("Content-Type", "text/plain;charset=UTF-8")],
-        vec![origin, ("Content-Type", "application/x-www-form-urlencoded")],
+        vec![
+            origin,
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ],
         vec![
             ("Sec-Fetch-Site", "cross-site"),
             ("Content-Type", "application/x-www-form-urlencoded"),
@@ -122,7 +140,11 @@ fn a_page_of_a_browser_must_declare_its_body_as_json_and_curl_need_not() {
     ] {
         let refused = daemon.ask("POST", "/v1/resolve", &headers, body);
         assert_eq!(refused.status, 415, "{headers:?}");
-        assert!(refused.body.contains("application/json"), "{}", refused.body);
+        assert!(
+            refused.body.contains("application/json"),
+            "{}",
+            refused.body
+        );
     }
     assert_eq!(daemon.ask("POST", "/v1/resolve", &[], body).status, 200);
     for kind in [
@@ -140,7 +162,12 @@ fn a_page_of_a_browser_must_declare_its_body_as_json_and_curl_need_not() {
 fn promotions_come_in_pages() {
     let repo = Repo::new();
     let run = |args: &[&str]| {
-        let out = refguard().arg("-C").arg(repo.path()).args(args).output().unwrap();
+        let out = refguard()
+            .arg("-C")
+            .arg(repo.path())
+            .args(args)
+            .output()
+            .unwrap();
         assert!(out.status.success(), "{args:?}: {out:?}");
     };
     for n in 1..=5 {
@@ -152,7 +179,9 @@ fn promotions_come_in_pages() {
 
     let numbers = |page: &Value| -> Vec<u64> {
         let entries = page["promotions"].as_array().unwrap().iter();
-        entries.map(|entry| entry["number"].as_u64().unwrap()).collect()
+        entries
+            .map(|entry| entry["number"].as_u64().unwrap())
+            .collect()
     };
     let mut seen = Vec::new();
     let mut path = "/v1/promotions?limit=2".to_owned();
@@ -170,24 +199,37 @@ fn promotions_come_in_pages() {
     }
     assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
     let whole = daemon.get("/v1/promotions").json();
-    assert_eq!((numbers(&whole), &whole["next"]), (vec![5, 4, 3, 2, 1], &json!(null)));
+    assert_eq!(
+        (numbers(&whole), &whole["next"]),
+        (vec![5, 4, 3, 2, 1], &json!(null))
+    );
 
     // A new promotion stands before the page, not in it.
-    let next = daemon.get("/v1/promotions?limit=2").json()["next"].as_str().unwrap().to_owned();
+    let next = daemon.get("/v1/promotions?limit=2").json()["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     repo.generation(6);
     run(&["promote", "--reason", "promotion 6"]);
-    let page = daemon.get(&format!("/v1/promotions?limit=2&cursor={next}")).json();
+    let page = daemon
+        .get(&format!("/v1/promotions?limit=2&cursor={next}"))
+        .json();
     assert_eq!(numbers(&page), [3, 2]);
     assert_eq!(numbers(&daemon.get("/v1/promotions?limit=1").json()), [6]);
     let gone = "0".repeat(40);
-    assert_eq!(daemon.get(&format!("/v1/promotions?cursor={gone}")).status, 409);
+    assert_eq!(
+        daemon.get(&format!("/v1/promotions?cursor={gone}")).status,
+        409
+    );
     assert_eq!(daemon.get("/v1/promotions?limit=0").status, 400);
 }
 
 /// A daemon with 256 files, and so with places for 96 connections.
 fn small_daemon(repo: &Repo, options: &[&str]) -> Daemon {
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_refguard"));
+    command
+        .args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_refguard"));
     let daemon = Daemon::start_with(command, &repo.path(), options);
     daemon.until("ready", |set| set["commit"].is_string());
     daemon
@@ -198,15 +240,20 @@ fn a_flood_of_connections_leaves_files_and_probes_alone() {
     let repo = Repo::serving();
     let daemon = small_daemon(&repo, &[]);
     let polls = fill_with_polls(&daemon, 96);
-    let flood: Vec<TcpStream> =
-        (0..300).map(|_| TcpStream::connect(&daemon.address).unwrap()).collect();
+    let flood: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(&daemon.address).unwrap())
+        .collect();
     for path in ["/healthz", "/readyz"] {
         let probe = daemon.get(path);
         assert_eq!(probe.status, 200, "{probe:?}");
     }
     let refused = daemon.get("/v1/status");
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.body.contains("`--max-connections`"), "{}", refused.body);
+    assert!(
+        refused.body.contains("`--max-connections`"),
+        "{}",
+        refused.body
+    );
 
     // It still has files to read the next set with.
     let second = repo.generation(2);
@@ -217,7 +264,8 @@ fn a_flood_of_connections_leaves_files_and_probes_alone() {
     assert_eq!(client.ask("GET", "/v1/status", &[], "").status, 200);
 }
 
-/// Whoever sends nothing, half of a head, half of a body, or nothing after an answer, makes place for who asks.
+/// Whoever sends nothing, half of a head, half of a body, or nothing after an answer, makes place
+/// for who asks.
 #[test]
 fn slow_clients_keep_no_place_from_others() {
     let repo = Repo::serving();
@@ -234,7 +282,11 @@ fn slow_clients_keep_no_place_from_others() {
         for _ in 0..20 {
             let reply = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Model", "m")], "");
             assert_eq!(reply.status, 200, "{half:?}: {reply:?}");
-            assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, 200, "{half:?}");
+            assert_eq!(
+                daemon.post("/v1/resolve", r#"{"context":{}}"#).status,
+                200,
+                "{half:?}"
+            );
         }
         drop(flood);
     }
@@ -248,8 +300,8 @@ fn slow_clients_keep_no_place_from_others() {
     assert_eq!(daemon.get("/v1/status").status, 200);
 }
 
-/// Many bodies of which one byte is missing, once as they are and once in chunks of one byte: each would be a megabyte
-/// or many.
+/// Many bodies of which one byte is missing, once as they are and once in chunks of one byte: each
+/// would be a megabyte or many.
 #[test]
 fn half_sent_bodies_take_bounded_memory() {
     let (_repo, daemon) = served();

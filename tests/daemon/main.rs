@@ -1,6 +1,8 @@
-//! Stories of the daemon: the real program on a free port, over real repositories that real git changes.
+//! Stories of the daemon: the real program on a free port, over real repositories that real git
+//! changes.
 //!
-//! Nothing sleeps to let something happen: a test asks the daemon, up to a deadline, until it says so.
+//! Nothing sleeps to let something happen: a test asks the daemon, up to a deadline, until it says
+//! so.
 #![allow(clippy::print_stderr, reason = "a test that skips says so")]
 #![allow(
     clippy::unwrap_used,

@@ -12,7 +12,9 @@ fn names_in(path: &str) -> BTreeSet<String> {
     let text =
         fs::read_to_string(format!("{}/packaging/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
-    let words = text.split(|c: char| !is_part(c)).filter(|word| word.starts_with("refguard_"));
+    let words = text
+        .split(|c: char| !is_part(c))
+        .filter(|word| word.starts_with("refguard_"));
     words.map(str::to_owned).collect()
 }
 
@@ -22,20 +24,34 @@ fn every_metric_of_alerts_and_dashboard_is_one_of_the_daemons() {
     let daemon = Daemon::start(&repo.path(), &["--notify", "http://127.0.0.1:9/"]);
     let commit = daemon.until("ready", |set| set["commit"].is_string())["commit"].clone();
     let report = json!({ "commit": commit, "state": "current" });
-    assert_eq!(daemon.ask("PUT", "/v1/clients/a", &[JSON], &report.to_string()).status, 200);
+    assert_eq!(
+        daemon
+            .ask("PUT", "/v1/clients/a", &[JSON], &report.to_string())
+            .status,
+        200
+    );
     let broken = repo.broken();
     repo.promote(&broken);
     daemon.until_rejected(&broken);
     daemon.guardrails();
 
     let metrics = daemon.get("/metrics").body;
-    let said: BTreeSet<&str> =
-        metrics.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
-    for file in ["prometheus/alerts.yaml", "prometheus/alerts.test.yaml", "grafana/refguard.json"] {
+    let said: BTreeSet<&str> = metrics
+        .lines()
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    for file in [
+        "prometheus/alerts.yaml",
+        "prometheus/alerts.test.yaml",
+        "grafana/refguard.json",
+    ] {
         let names = names_in(file);
         assert!(names.len() > 10, "{file}: {names:?}");
         for name in names {
-            assert!(said.contains(name.as_str()), "{file} asks for `{name}`: {metrics}");
+            assert!(
+                said.contains(name.as_str()),
+                "{file} asks for `{name}`: {metrics}"
+            );
         }
     }
     let version = env!("CARGO_PKG_VERSION");
@@ -43,7 +59,10 @@ fn every_metric_of_alerts_and_dashboard_is_one_of_the_daemons() {
         metrics.contains(&format!("refguard_build_info{{version=\"{version}\"}} 1")),
         "{metrics}"
     );
-    assert!(metrics.contains("refguard_hold{set=\"production\"} 0"), "{metrics}");
+    assert!(
+        metrics.contains("refguard_hold{set=\"production\"} 0"),
+        "{metrics}"
+    );
 }
 
 #[test]

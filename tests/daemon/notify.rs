@@ -1,4 +1,5 @@
-//! What happens is told to receivers, also to one that fails, hangs and comes back; and none is in the way.
+//! What happens is told to receivers, also to one that fails, hangs and comes back; and none is in
+//! the way.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -43,14 +44,21 @@ impl Desk {
                         let _ = stream.write_all(b"HTTP/1.0 503 Service Unavailable\r\n\r\n");
                     }
                     _ => {
-                        let Some(request) = read_request(&stream) else { continue };
+                        let Some(request) = read_request(&stream) else {
+                            continue;
+                        };
                         let _ = stream.write_all(b"HTTP/1.0 204 No Content\r\n\r\n");
                         let _ = told.send(request);
                     }
                 }
             }
         });
-        Self { url, mode, tries, taken: Mutex::new(taken) }
+        Self {
+            url,
+            mode,
+            tries,
+            taken: Mutex::new(taken),
+        }
     }
 
     fn next(&self) -> (String, String) {
@@ -60,10 +68,21 @@ impl Desk {
     /// The next event: its type without what stands before it, and its data.
     fn event(&self) -> (String, Value) {
         let (head, body) = self.next();
-        assert!(head.starts_with("POST /hook?key=secret HTTP/1.0\r\n"), "{head}");
-        assert!(head.contains("Content-Type: application/cloudevents+json"), "{head}");
+        assert!(
+            head.starts_with("POST /hook?key=secret HTTP/1.0\r\n"),
+            "{head}"
+        );
+        assert!(
+            head.contains("Content-Type: application/cloudevents+json"),
+            "{head}"
+        );
         let event: Value = serde_json::from_str(&body).unwrap();
-        let kind = event["type"].as_str().unwrap().strip_prefix("refguard.").unwrap().to_owned();
+        let kind = event["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("refguard.")
+            .unwrap()
+            .to_owned();
         assert_eq!(event["specversion"], "1.0");
         assert!(
             event["id"].is_string() && event["time"].is_string() && event["source"].is_string()
@@ -80,7 +99,9 @@ fn read_request(stream: impl Read) -> Option<(String, String)> {
             return None;
         }
     }
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "))?;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))?;
     let mut body = vec![0; length.parse().ok()?];
     stream.read_exact(&mut body).ok()?;
     Some((head, String::from_utf8(body).ok()?))
@@ -108,8 +129,14 @@ fn every_kind_of_event_is_told_in_its_order() {
     let broken = repo.broken();
     repo.promote(&broken);
     let (kind, data) = desk.event();
-    assert_eq!((kind.as_str(), &data["commit"]), ("rejected", &json!(broken)));
-    assert_eq!((&data["serves"], &data["findings"][0]["line"].is_u64()), (&json!(second), &true));
+    assert_eq!(
+        (kind.as_str(), &data["commit"]),
+        ("rejected", &json!(broken))
+    );
+    assert_eq!(
+        (&data["serves"], &data["findings"][0]["line"].is_u64()),
+        (&json!(second), &true)
+    );
 
     let third = repo.promote(&repo.generation(3));
     let mut kinds = [desk.event().0, desk.event().0];
@@ -121,7 +148,10 @@ fn every_kind_of_event_is_told_in_its_order() {
     let put = daemon.ask("PUT", "/v1/clients/gw-1", &[JSON], &report.to_string());
     assert_eq!(put.status, 200);
     let (kind, data) = desk.event();
-    assert_eq!((kind.as_str(), &data["client"]), ("client-rejected", &json!("gw-1")));
+    assert_eq!(
+        (kind.as_str(), &data["client"]),
+        ("client-rejected", &json!("gw-1"))
+    );
     assert_eq!(data["reason"], json!("it has no guardrail `gen-3`"));
 
     repo.generation(4);
@@ -131,7 +161,10 @@ fn every_kind_of_event_is_told_in_its_order() {
     // The hold is a commit of its own, so it is served too.
     let events = [desk.event(), desk.event()];
     let hold = events.iter().find(|(kind, _)| kind == "hold").unwrap();
-    assert_eq!((&hold.1["held"], &hold.1["reason"]), (&json!(true), &json!("for an audit")));
+    assert_eq!(
+        (&hold.1["held"], &hold.1["reason"]),
+        (&json!(true), &json!("for an audit"))
+    );
     daemon.until_metrics(&["refguard_notifications_total{result=\"failed\"} 0"]);
 }
 
@@ -143,18 +176,36 @@ fn a_receiver_that_fails_hangs_and_comes_back_gets_all_and_is_in_nobodys_way() {
     std::fs::write(&secret, "Jefe\n").unwrap();
     std::fs::write(&receiver, format!("{}\n", quick.url)).unwrap();
     let receiver = format!("file:{}", receiver.display());
-    let options = ["--notify", &slow.url, "--notify-slack", &receiver, "--notify-secret-file"];
-    let daemon = Daemon::start(&repo.path(), &[&options[..], &[secret.to_str().unwrap()]].concat());
+    let options = [
+        "--notify",
+        &slow.url,
+        "--notify-slack",
+        &receiver,
+        "--notify-secret-file",
+    ];
+    let daemon = Daemon::start(
+        &repo.path(),
+        &[&options[..], &[secret.to_str().unwrap()]].concat(),
+    );
     let (head, body) = quick.next();
     let text: Value = serde_json::from_str(&body).unwrap();
-    assert!(text["text"].as_str().unwrap().starts_with("refguard, served: `production`"), "{text}");
+    assert!(
+        text["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("refguard, served: `production`"),
+        "{text}"
+    );
     assert!(head.contains("X-Refguard-Signature: sha256="), "{head}");
 
-    // While one fails and then hangs, sets are swapped, requests are answered, and the other one is told.
+    // While one fails and then hangs, sets are swapped, requests are answered, and the other one is
+    // told.
     until("it was tried", || slow.tries.load(Ordering::SeqCst) > 0);
     slow.mode.store(HANGS, Ordering::SeqCst);
     let before = slow.tries.load(Ordering::SeqCst);
-    until("it was tried again", || slow.tries.load(Ordering::SeqCst) > before);
+    until("it was tried again", || {
+        slow.tries.load(Ordering::SeqCst) > before
+    });
     let second = repo.promote(&repo.generation(2));
     daemon.until_served(&second);
     assert!(quick.next().1.contains(&second));
@@ -163,8 +214,14 @@ fn a_receiver_that_fails_hangs_and_comes_back_gets_all_and_is_in_nobodys_way() {
     slow.mode.store(TAKES, Ordering::SeqCst);
     let (first_kind, first) = slow.event();
     let (second_kind, data) = slow.event();
-    assert_eq!((first_kind.as_str(), second_kind.as_str()), ("served", "served"));
-    assert_eq!((&first["previous"], &data["commit"]), (&Value::Null, &json!(second)));
+    assert_eq!(
+        (first_kind.as_str(), second_kind.as_str()),
+        ("served", "served")
+    );
+    assert_eq!(
+        (&first["previous"], &data["commit"]),
+        (&Value::Null, &json!(second))
+    );
     daemon.until_metrics(&[
         "refguard_notifications_total{result=\"sent\"} 4",
         "refguard_notifications_total{result=\"dropped\"} 0",
@@ -177,23 +234,38 @@ fn a_receiver_that_cannot_be_meant_is_said_at_the_start() {
     let start = |options: &[&str]| {
         let dir = repo.path();
         let mut command = refguard();
-        command.arg("-C").arg(&dir).args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        command
+            .arg("-C")
+            .arg(&dir)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(options);
         let out = command.env_remove("NO_SECRET").output().unwrap();
         assert_eq!(out.status.code(), Some(2), "{out:?}");
         String::from_utf8(out.stderr).unwrap()
     };
     let said = start(&["--notify", "ftp://a/hook?key=secret"]);
-    assert!(said.contains("http://HOST") && !said.contains("secret"), "{said}");
+    assert!(
+        said.contains("http://HOST") && !said.contains("secret"),
+        "{said}"
+    );
     let file = repo.beside("receiver");
     std::fs::write(&file, "https://a:b@hooks.example/T0/key=secret\n").unwrap();
     let said = start(&["--notify-slack", &format!("file:{}", file.display())]);
-    assert!(said.contains("receiver`: ") && !said.contains("secret"), "{said}");
+    assert!(
+        said.contains("receiver`: ") && !said.contains("secret"),
+        "{said}"
+    );
     let said = start(&["--notify", "file:no-such-file"]);
     assert!(said.contains("cannot read `no-such-file`"), "{said}");
     let said = start(&["--notify", "http://a/", "--notify-secret-env", "NO_SECRET"]);
     assert!(said.contains("`NO_SECRET` is not set"), "{said}");
     let empty = repo.beside("empty");
     std::fs::write(&empty, "\n").unwrap();
-    let said = start(&["--notify", "http://a/", "--notify-secret-file", empty.to_str().unwrap()]);
+    let said = start(&[
+        "--notify",
+        "http://a/",
+        "--notify-secret-file",
+        empty.to_str().unwrap(),
+    ]);
     assert!(said.contains("holds no secret"), "{said}");
 }

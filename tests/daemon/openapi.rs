@@ -4,9 +4,12 @@ use std::process::Command;
 
 use crate::support::{Daemon, Repo, required};
 
-/// Every check of schemathesis, on requests that the description allows and on such that it forbids.
+/// Every check of schemathesis, on requests that the description allows and on such that it
+/// forbids.
 fn hold(daemon: &Daemon, options: &[&str]) {
-    let Some(python) = python_with("schemathesis") else { return };
+    let Some(python) = python_with("schemathesis") else {
+        return;
+    };
     let url = format!("http://{}/openapi.json", daemon.address);
     // Sound requests may be refused with 422: `strict` asks for that where a policy is unknown.
     let folder = tempfile::tempdir().unwrap();
@@ -18,16 +21,19 @@ fn hold(daemon: &Daemon, options: &[&str]) {
     )
     .unwrap();
     let mut command = Command::new(python);
-    command.args(["-m", "schemathesis.cli", "--config-file"]).arg(&config).args([
-        "run",
-        &url,
-        "--checks",
-        "all",
-        "--max-examples",
-        "20",
-        "--seed",
-        "1",
-    ]);
+    command
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(&config)
+        .args([
+            "run",
+            &url,
+            "--checks",
+            "all",
+            "--max-examples",
+            "20",
+            "--seed",
+            "1",
+        ]);
     command.args([
         "--phases",
         "examples,coverage,fuzzing",
@@ -35,8 +41,16 @@ fn hold(daemon: &Daemon, options: &[&str]) {
         "none",
         "--no-color",
     ]);
-    let out = command.args(options).current_dir(std::env::temp_dir()).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    let out = command
+        .args(options)
+        .current_dir(std::env::temp_dir())
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stdout)
+    );
 }
 
 /// The Python that tests may use, where it has a module.
@@ -81,6 +95,11 @@ fn forward_auth_does_what_its_description_says() {
     let (_repo, daemon) = served();
     hold(
         &daemon,
-        &["--include-path-regex", "^/v1/authz", "--exclude-checks", "unsupported_method"],
+        &[
+            "--include-path-regex",
+            "^/v1/authz",
+            "--exclude-checks",
+            "unsupported_method",
+        ],
     );
 }

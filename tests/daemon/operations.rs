@@ -1,4 +1,5 @@
-//! What the people do who run a daemon: rotate logs and secrets, replace folders, fill disks, stop it.
+//! What the people do who run a daemon: rotate logs and secrets, replace folders, fill disks, stop
+//! it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -42,11 +43,15 @@ fn a_revoked_token_is_refused_after_a_reload_and_a_bad_file_revokes_none() {
 
     fs::write(&tokens, "no hash\n").unwrap();
     daemon.signal("HUP");
-    until("told", || ask("other").json()["notes"].to_string().contains("line 1"));
+    until("told", || {
+        ask("other").json()["notes"].to_string().contains("line 1")
+    });
     assert_eq!((ask("test").status, ask("other").status), (401, 200));
     fs::write(&tokens, OTHER).unwrap();
     daemon.signal("HUP");
-    until("in order", || !ask("other").json()["notes"].to_string().contains("line 1"));
+    until("in order", || {
+        !ask("other").json()["notes"].to_string().contains("line 1")
+    });
 }
 
 #[test]
@@ -59,14 +64,26 @@ fn a_certificate_is_replaced_without_a_restart() {
     let (cert, key) = (repo.beside("cert.pem"), repo.beside("key.pem"));
     fs::copy(format!("{TLS}/cert.pem"), &cert).unwrap();
     fs::copy(format!("{TLS}/key.pem"), &key).unwrap();
-    let options = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let options = [
+        "--tls-cert",
+        cert.to_str().unwrap(),
+        "--tls-key",
+        key.to_str().unwrap(),
+    ];
     let daemon = Daemon::start(&repo.path(), &options);
     let served = || crate::safety::served_certificate(&daemon.address);
     let first = CertificateDer::from_pem_file(&cert).unwrap().to_vec();
     assert_eq!(served(), first);
 
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
         .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
         .args(["-addext", "subjectAltName=DNS:localhost", "-keyout"])
         .args([&key, Path::new("-out"), &cert])
@@ -110,23 +127,43 @@ fn decisions_that_a_full_disk_loses_are_counted_and_told() {
     }
     daemon.until_metrics(&["refguard_decisions_dropped_total 3"]);
     let status = daemon.get("/v1/status").json();
-    assert!(status["notes"].to_string().contains("cannot write `/dev/full`"), "{status}");
+    assert!(
+        status["notes"]
+            .to_string()
+            .contains("cannot write `/dev/full`"),
+        "{status}"
+    );
 }
 
 #[test]
 fn a_fifo_that_nobody_reads_holds_up_neither_the_start_nor_an_answer() {
     let repo = Repo::serving();
     let fifo = repo.beside("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
     let daemon = Daemon::start(&repo.path(), &["--decision-log", fifo.to_str().unwrap()]);
     ready(&daemon);
     assert_eq!(daemon.post("/v1/resolve", QUESTION).status, 200);
     daemon.until_metrics(&["refguard_decisions_dropped_total 1"]);
     let status = daemon.get("/v1/status").json();
-    assert!(status["notes"].to_string().contains("nobody reads the FIFO"), "{status}");
+    assert!(
+        status["notes"]
+            .to_string()
+            .contains("nobody reads the FIFO"),
+        "{status}"
+    );
 
     // Who reads it gets what is decided from then on.
-    let reader = Command::new("cat").arg(&fifo).stdout(Stdio::piped()).spawn().unwrap();
+    let reader = Command::new("cat")
+        .arg(&fifo)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut reader = Ends(reader);
     let mut lines = BufReader::new(reader.0.stdout.take().unwrap()).lines();
     until("the complaint is over", || {
@@ -159,7 +196,10 @@ fn a_file_that_is_no_socket_is_not_taken_for_one() {
         .output()
         .unwrap();
     assert_eq!(out.status.code(), Some(2), "{out:?}");
-    assert!(String::from_utf8_lossy(&out.stderr).contains("is no socket"), "{out:?}");
+    assert!(
+        String::from_utf8_lossy(&out.stderr).contains("is no socket"),
+        "{out:?}"
+    );
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
 }
 
@@ -208,7 +248,10 @@ fn hung_helper(repo: &Repo) -> std::path::PathBuf {
     fs::create_dir(&bin).unwrap();
     let helper = bin.join("git-remote-hung");
     let script = "#!/bin/sh\necho $$ > \"${0%/*}/pid\"\nexec sleep 1000\n";
-    fs::File::create(&helper).unwrap().write_all(script.as_bytes()).unwrap();
+    fs::File::create(&helper)
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
     bin
 }
@@ -230,7 +273,12 @@ fn the_end_takes_a_fetch_that_hangs_with_it() {
     let options = ["--fetch", "origin", "--interval", "50ms"];
     let daemon = Daemon::start_with(command, &repo.path(), &options);
     until("a fetch hangs", || bin.join("pid").exists());
-    let helper = || fs::read_to_string(bin.join("pid")).unwrap().trim().to_owned();
+    let helper = || {
+        fs::read_to_string(bin.join("pid"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
     until("the helper has a number", || !helper().is_empty());
     assert!(is_alive(&helper()));
     assert_eq!(daemon.stop().code(), Some(0));
@@ -263,21 +311,42 @@ fn the_first_process_of_a_container_collects_what_others_leave_and_ends_when_tol
     let script = "(while sleep 0.2; do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l > \"$ZOMBIES\"; done) & exec \"$0\" \"$@\"";
     command.args(["sh", "-c", script]).arg(own.get_program());
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("HOME", "/dev/null").env("ZOMBIES", &zombies);
-    command.env("GIT_ALLOW_PROTOCOL", "brief").env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+        .env("PATH", path)
+        .env("HOME", "/dev/null")
+        .env("ZOMBIES", &zombies);
+    command
+        .env("GIT_ALLOW_PROTOCOL", "brief")
+        .env("GIT_CONFIG_NOSYSTEM", "1");
     let options = ["--fetch", "origin", "--interval", "50ms"];
     let daemon = Daemon::start_with(command, &repo.path(), &options);
     daemon.until("ready", |set| set["commit"].is_string());
 
-    let calls = || fs::read_to_string(bin.join("calls")).unwrap_or_default().lines().count();
+    let calls = || {
+        fs::read_to_string(bin.join("calls"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     until("twenty fetches", || calls() >= 20);
-    let count = || fs::read_to_string(&zombies).unwrap_or_default().trim().parse::<usize>();
+    let count = || {
+        fs::read_to_string(&zombies)
+            .unwrap_or_default()
+            .trim()
+            .parse::<usize>()
+    };
     until("no zombies", || count().is_ok_and(|count| count < 3));
 
     // The first process of the container is the child of `unshare`, which ends as it does.
     let id = daemon.id();
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     let first = children.split_whitespace().next().unwrap();
-    assert!(Command::new("kill").args(["-s", "TERM", first]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-s", "TERM", first])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(daemon.wait().code(), Some(0));
 }

@@ -1,4 +1,5 @@
-//! nginx, Envoy and Caddy, as their examples configure them, in front of a server that tells what it sees.
+//! nginx, Envoy and Caddy, as their examples configure them, in front of a server that tells what
+//! it sees.
 
 use std::fs;
 use std::net::TcpListener;
@@ -16,7 +17,9 @@ use crate::support::{Client, Daemon, PATIENCE, Reply, Repo, required};
 
 /// Health gets two guardrails; legal more than a header holds; nobody said anything of finance.
 fn policies() -> String {
-    let long: Vec<String> = (0..60).map(|n| format!("guardrail-{n}-{}", "x".repeat(80))).collect();
+    let long: Vec<String> = (0..60)
+        .map(|n| format!("guardrail-{n}-{}", "x".repeat(80)))
+        .collect();
     let policy = |name: &str, guardrails: &str, team: &str| {
         format!(
             "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails: {{add: [{guardrails}]}}\n---\n\
@@ -46,7 +49,9 @@ pub struct Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         // Its workers end with the master only if it is asked.
-        let _ = Command::new("kill").args(["-s", "TERM", &self.proxy.id().to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-s", "TERM", &self.proxy.id().to_string()])
+            .status();
         let _ = self.proxy.wait();
     }
 }
@@ -60,7 +65,8 @@ impl Gateway {
         Self::start_before(None, &policies(), proxy, options)
     }
 
-    /// The same with other policies, and before another server than the one that tells what it sees.
+    /// The same with other policies, and before another server than the one that tells what it
+    /// sees.
     pub fn start_before(
         upstream: Option<&str>,
         policies: &str,
@@ -74,7 +80,16 @@ impl Gateway {
         repo.promote("HEAD");
         let daemon = Daemon::start(
             &repo.path(),
-            &[&["--require", "team,model", "--allowed-host", "llm.example.com"], options].concat(),
+            &[
+                &[
+                    "--require",
+                    "team,model",
+                    "--allowed-host",
+                    "llm.example.com",
+                ],
+                options,
+            ]
+            .concat(),
         );
         daemon.until_served(&commit);
         let (echo, address) = (Echo::start(), format!("127.0.0.1:{}", free_port()));
@@ -91,8 +106,12 @@ impl Gateway {
         let place = repo.beside("");
         let log = fs::File::create(repo.beside("log")).unwrap();
         let mut command = start(&path, &config);
-        let mut proxy =
-            command.current_dir(place).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut proxy = command
+            .current_dir(place)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let reads_body = program == "envoy";
         let deadline = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(&address).is_err() {
@@ -101,30 +120,54 @@ impl Gateway {
             assert!(!over, "{program} does not listen: {}", log());
             thread::sleep(Duration::from_millis(10));
         }
-        Some(Self { _repo: repo, daemon: Some(daemon), proxy, address, echo, reads_body, commit })
+        Some(Self {
+            _repo: repo,
+            daemon: Some(daemon),
+            proxy,
+            address,
+            echo,
+            reads_body,
+            commit,
+        })
     }
 
     /// A completion of a model, with a key.
     fn ask(&self, key: &str, model: &str, headers: &[(&str, &str)]) -> Reply {
         let (path, body) = match self.reads_body {
-            true => ("/v1/chat/completions".to_owned(), json!({"model": model, "messages": []})),
-            false => {
-                (format!("/openai/deployments/{model}/chat/completions"), json!({"messages": []}))
-            }
+            true => (
+                "/v1/chat/completions".to_owned(),
+                json!({"model": model, "messages": []}),
+            ),
+            false => (
+                format!("/openai/deployments/{model}/chat/completions"),
+                json!({"messages": []}),
+            ),
         };
         self.send(key, &format!("{path}?n=1"), headers, &body.to_string())
     }
 
     /// The header that the proxy knows a key by.
     pub fn authorization(&self, key: &str) -> String {
-        format!("Bearer {}", if self.reads_body { token(key) } else { key.to_owned() })
+        format!(
+            "Bearer {}",
+            if self.reads_body {
+                token(key)
+            } else {
+                key.to_owned()
+            }
+        )
     }
 
     fn send(&self, key: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let key = self.authorization(key);
-        let headers =
-            [&[("Authorization", key.as_str()), ("Content-Type", "application/json")], headers]
-                .concat();
+        let headers = [
+            &[
+                ("Authorization", key.as_str()),
+                ("Content-Type", "application/json"),
+            ],
+            headers,
+        ]
+        .concat();
         Client::new(&self.address).ask("POST", path, &headers, body)
     }
 
@@ -132,23 +175,36 @@ impl Gateway {
     fn seen(reply: &Reply, name: &str) -> Option<String> {
         let headers: Vec<(String, String)> =
             serde_json::from_value(reply.json()["headers"].clone()).unwrap();
-        let values: Vec<String> =
-            headers.into_iter().filter(|(known, _)| known == name).map(|(_, v)| v).collect();
+        let values: Vec<String> = headers
+            .into_iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, v)| v)
+            .collect();
         (!values.is_empty()).then(|| values.join(" AND "))
     }
 
     /// Asks, and wants a refusal that the server behind hears nothing of.
     fn refuses(&self, key: &str, model: &str, status: &[u16]) {
-        self.unheard(&format!("{key} {model}"), status, || self.ask(key, model, FORGED));
+        self.unheard(&format!("{key} {model}"), status, || {
+            self.ask(key, model, FORGED)
+        });
     }
 
-    /// Asks for a hostile path: it is refused, or what the server behind gets is read by LiteLLM as it was judged.
+    /// Asks for a hostile path: it is refused, or what the server behind gets is read by LiteLLM as
+    /// it was judged.
     fn refuses_or_judges(&self, path: &str, body: &str) {
         let before = self.echo.seen();
         let reply = self.send("sk-health", path, FORGED, body);
         if reply.status != 200 {
-            assert!(matches!(reply.status, 400 | 403 | 404 | 500), "{path}: {reply:?}");
-            assert_eq!(self.echo.seen(), before, "{path}: it reached the server behind");
+            assert!(
+                matches!(reply.status, 400 | 403 | 404 | 500),
+                "{path}: {reply:?}"
+            );
+            assert_eq!(
+                self.echo.seen(),
+                before,
+                "{path}: it reached the server behind"
+            );
             return;
         }
         let taken = reply.json()["path"].as_str().unwrap().to_owned();
@@ -157,8 +213,15 @@ impl Gateway {
             .strip_prefix("/openai/deployments/")
             .and_then(|rest| rest.split('?').next()?.strip_suffix("/chat/completions"));
         assert!(model.is_some(), "{path}: {taken}");
-        assert_eq!(model == Some("gpt-4"), !given.is_empty(), "{path}: {taken} {given}");
-        assert!(!taken.contains("..") && !taken.contains("//"), "{path}: {taken}");
+        assert_eq!(
+            model == Some("gpt-4"),
+            !given.is_empty(),
+            "{path}: {taken} {given}"
+        );
+        assert!(
+            !taken.contains("..") && !taken.contains("//"),
+            "{path}: {taken}"
+        );
         assert!(!taken.contains("model="), "{path}: {taken}");
     }
 
@@ -166,7 +229,11 @@ impl Gateway {
         let before = self.echo.seen();
         let reply = ask();
         assert!(status.contains(&reply.status), "{what}: {reply:?}");
-        assert_eq!(self.echo.seen(), before, "{what}: it reached the server behind");
+        assert_eq!(
+            self.echo.seen(),
+            before,
+            "{what}: it reached the server behind"
+        );
     }
 }
 
@@ -184,7 +251,10 @@ pub const FORGED: &[(&str, &str)] = &[
     ("X-Refguard-Server", "forged"),
     ("X-Refguard-Set", "forged"),
     ("X-Litellm-Model", "forged"),
-    ("X-Forwarded-Uri", "/openai/deployments/forged/chat/completions"),
+    (
+        "X-Forwarded-Uri",
+        "/openai/deployments/forged/chat/completions",
+    ),
 ];
 
 /// The secret that signs tokens.
@@ -213,7 +283,9 @@ fn token(key: &str) -> String {
 /// RFC 2104 with SHA-256.
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let pad = |with: u8| -> Vec<u8> {
-        (0..64).map(|i| key.get(i).copied().unwrap_or(0) ^ with).collect()
+        (0..64)
+            .map(|i| key.get(i).copied().unwrap_or(0) ^ with)
+            .collect()
     };
     let inner = Sha256::digest([&pad(0x36), text].concat());
     Sha256::digest([&pad(0x5c)[..], &inner].concat()).to_vec()
@@ -227,7 +299,9 @@ fn base64url(bytes: &[u8]) -> String {
             .chain(&[0, 0])
             .take(3)
             .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
-        (0..=chunk.len()).map(|i| char::from(DIGITS[bits >> (18 - 6 * i) & 63])).collect::<String>()
+        (0..=chunk.len())
+            .map(|i| char::from(DIGITS[bits >> (18 - 6 * i) & 63]))
+            .collect::<String>()
     };
     bytes.chunks(3).map(chunk).collect()
 }
@@ -242,7 +316,10 @@ fn find(program: &str) -> Option<PathBuf> {
         .chain(std::env::split_paths(&path))
         .map(|dir| dir.join(program))
         .find(|p| p.is_file());
-    assert!(found.is_some() || !required(program), "`{program}` is required, and not there");
+    assert!(
+        found.is_some() || !required(program),
+        "`{program}` is required, and not there"
+    );
     if found.is_none() {
         eprintln!("skipped: there is no `{program}`");
     }
@@ -256,7 +333,10 @@ fn configuration(example: &str, addresses: &[(&str, &str)]) -> String {
     for (port, address) in addresses {
         let (_, own) = address.rsplit_once(':').unwrap();
         assert!(text.contains(port), "{example} has no port {port}");
-        text = text.replace(&format!("port_value: {port}"), &format!("port_value: {own}"));
+        text = text.replace(
+            &format!("port_value: {port}"),
+            &format!("port_value: {own}"),
+        );
         text = text.replace(&format!("http://:{port}"), &format!("http://:{own}"));
         text = text.replace(&format!("127.0.0.1:{port}"), address);
     }
@@ -280,11 +360,20 @@ fn nginx(program: &PathBuf, config: &std::path::Path) -> Command {
     let place = config.parent().unwrap();
     let text = fs::read_to_string(config).unwrap();
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let folders: String = kinds.map(|kind| format!("{kind}_temp_path {kind};\n")).concat();
-    fs::write(config, text.replace("access_log off;", &format!("access_log off;\n{folders}")))
-        .unwrap();
+    let folders: String = kinds
+        .map(|kind| format!("{kind}_temp_path {kind};\n"))
+        .concat();
+    fs::write(
+        config,
+        text.replace("access_log off;", &format!("access_log off;\n{folders}")),
+    )
+    .unwrap();
     let mut command = Command::new(program);
-    command.args(["-e", "stderr", "-g", "daemon off;", "-p"]).arg(place).arg("-c").arg(config);
+    command
+        .args(["-e", "stderr", "-g", "daemon off;", "-p"])
+        .arg(place)
+        .arg("-c")
+        .arg(config);
     command
 }
 
@@ -294,7 +383,14 @@ fn envoy(program: &PathBuf, config: &std::path::Path) -> Command {
     let mut command = Command::new(program);
     // No shared memory with another Envoy of this machine.
     command
-        .args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error", "-c"])
+        .args([
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "error",
+            "-c",
+        ])
         .arg(config);
     command
 }
@@ -337,7 +433,9 @@ fn the_upstream_gets_what_refguard_says_and_nothing_that_a_client_forged() {
             );
             assert_eq!(seen("x-refguard-policies").as_deref(), Some("health"));
             assert_eq!(seen("x-refguard-commit"), Some(gateway.commit.clone()));
-            for name in ["team", "key", "user", "model", "tags", "tool", "server", "set"] {
+            for name in [
+                "team", "key", "user", "model", "tags", "tool", "server", "set",
+            ] {
                 let said = seen(&format!("x-refguard-{name}")).unwrap_or_default();
                 assert!(!said.contains("forged"), "{name}: {reply:?}");
             }
@@ -384,8 +482,8 @@ fn a_request_that_no_policy_matches_can_be_refused() {
     });
 }
 
-/// Health gets guardrails for `gpt-4` alone. Whatever path reaches the server behind with its guardrails must be one that
-/// LiteLLM reads as `gpt-4`, and one without them must not be.
+/// Health gets guardrails for `gpt-4` alone. Whatever path reaches the server behind with its
+/// guardrails must be one that LiteLLM reads as `gpt-4`, and one without them must not be.
 #[test]
 fn a_path_that_could_be_read_in_two_ways_is_refused() {
     each(&[], |gateway| {
@@ -424,11 +522,15 @@ fn a_path_that_could_be_read_in_two_ways_is_refused() {
         let other = format!("/openai/deployments/bedrock/gpt-4/{end}");
         let other = gateway.send("sk-health", &other, FORGED, "{}");
         assert_eq!(other.status, 200, "{other:?}");
-        assert_eq!(Gateway::seen(&other, "x-refguard-guardrails").unwrap_or_default(), "");
+        assert_eq!(
+            Gateway::seen(&other, "x-refguard-guardrails").unwrap_or_default(),
+            ""
+        );
     });
 }
 
-/// A path's model goes before the body's; one that a query names too, and what else a body lists, runs other models.
+/// A path's model goes before the body's; one that a query names too, and what else a body lists,
+/// runs other models.
 #[test]
 fn a_request_that_names_two_models_is_refused_where_the_body_is_seen() {
     each(&[], |gateway| {
@@ -444,20 +546,43 @@ fn a_request_that_names_two_models_is_refused_where_the_body_is_seen() {
             ("/v1/chat/completions?x=1&Model=gpt-3", model),
             ("/v1/embeddings?model=gpt-3", model),
             (chat, r#"{"model":"gpt-4","fallbacks":["gpt-3"]}"#),
-            (chat, r#"{"model":"gpt-4","fallbacks":[{"gpt-4":["gpt-3"]}]}"#),
-            (chat, r#"{"model":"gpt-4","context_window_fallbacks":["gpt-3"]}"#),
+            (
+                chat,
+                r#"{"model":"gpt-4","fallbacks":[{"gpt-4":["gpt-3"]}]}"#,
+            ),
+            (
+                chat,
+                r#"{"model":"gpt-4","context_window_fallbacks":["gpt-3"]}"#,
+            ),
             (chat, r#"{"model":"gpt-4","router_settings_override":{}}"#),
             (chat, r#"{"model":"gpt-4,gpt-3"}"#),
-            ("/v1/realtime/calls", r#"{"model":"gpt-4","session":{"model":"gpt-3"}}"#),
-            ("/v1/files", r#"{"model":"gpt-4","target_model_names":"gpt-3"}"#),
+            (
+                "/v1/realtime/calls",
+                r#"{"model":"gpt-4","session":{"model":"gpt-3"}}"#,
+            ),
+            (
+                "/v1/files",
+                r#"{"model":"gpt-4","target_model_names":"gpt-3"}"#,
+            ),
         ] {
-            gateway.unheard(path, &[403], || gateway.send("sk-health", path, FORGED, body));
+            gateway.unheard(path, &[403], || {
+                gateway.send("sk-health", path, FORGED, body)
+            });
         }
         for (path, body) in [(chat, model), ("/v1/chat/completions?model=gpt-4", model)] {
-            assert_eq!(gateway.send("sk-health", path, FORGED, body).status, 200, "{path}");
+            assert_eq!(
+                gateway.send("sk-health", path, FORGED, body).status,
+                200,
+                "{path}"
+            );
         }
-        for body in [r#"[{"model":"gpt-3"}]"#, r#"{"requests":[{"model":"gpt-3"}]"#] {
-            gateway.unheard(body, &[400], || gateway.send("sk-health", chat, FORGED, body));
+        for body in [
+            r#"[{"model":"gpt-3"}]"#,
+            r#"{"requests":[{"model":"gpt-3"}]"#,
+        ] {
+            gateway.unheard(body, &[400], || {
+                gateway.send("sk-health", chat, FORGED, body)
+            });
         }
     });
 }
@@ -465,7 +590,10 @@ fn a_request_that_names_two_models_is_refused_where_the_body_is_seen() {
 #[test]
 fn a_body_that_could_be_read_in_two_ways_is_refused() {
     each(&[], |gateway| {
-        let wide: String = "{\"model\":\"gpt-4\"}".chars().flat_map(|c| [c, '\0']).collect();
+        let wide: String = "{\"model\":\"gpt-4\"}"
+            .chars()
+            .flat_map(|c| [c, '\0'])
+            .collect();
         let long = format!(r#"{{"model":"gpt-4","x":"{}"}}"#, "x".repeat(2 << 20));
         for (body, status) in [
             (r#"{"model":"gpt-3","model":"gpt-4"}"#, 400),
@@ -490,7 +618,11 @@ fn a_body_that_could_be_read_in_two_ways_is_refused() {
 fn without_a_daemon_that_is_ready_nothing_passes() {
     each(&[], |gateway| {
         assert_eq!(gateway.ask("sk-health", "gpt-4", &[]).status, 200);
-        let address = gateway.daemon.take().map(|daemon| daemon.address.clone()).unwrap();
+        let address = gateway
+            .daemon
+            .take()
+            .map(|daemon| daemon.address.clone())
+            .unwrap();
         gateway.refuses("sk-health", "gpt-4", &[500, 502, 503]);
         let nothing = Repo::new();
         let unready = Daemon::start(&nothing.path(), &["--listen", &address, "--require", ""]);

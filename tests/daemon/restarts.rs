@@ -1,5 +1,5 @@
-//! What a restart serves: the set that was served last, of this repository, root and environment, before anything new is
-//! read.
+//! What a restart serves: the set that was served last, of this repository, root and environment,
+//! before anything new is read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Repo, StuckObject, policy, until};
 
-/// A repository whose daemon has kept generation 1, and whose production branch holds a commit that cannot be read to its
-/// end.
+/// A repository whose daemon has kept generation 1, and whose production branch holds a commit that
+/// cannot be read to its end.
 fn with_stuck_tip() -> (Repo, String, StuckObject) {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until("ready", |set| set["commit"].is_string());
-    assert_eq!(daemon.stop().code(), Some(0), "what is served is kept before the end");
+    assert_eq!(
+        daemon.stop().code(),
+        Some(0),
+        "what is served is kept before the end"
+    );
     let second = repo.generation(2);
     let stuck = StuckObject::new(&repo, "HEAD:policies/p3.yaml");
     repo.promote(&second);
@@ -26,8 +30,9 @@ fn with_stuck_tip() -> (Repo, String, StuckObject) {
 fn a_tip_that_is_read_for_ever_does_not_keep_a_restart_from_serving() {
     let (repo, second, stuck) = with_stuck_tip();
     let daemon = Daemon::start(&repo.path(), &[]);
-    let set = daemon
-        .until("restored", |set| set["commit"].is_string() && set["ref_commit"] == json!(second));
+    let set = daemon.until("restored", |set| {
+        set["commit"].is_string() && set["ref_commit"] == json!(second)
+    });
     assert_eq!(set["source"], json!("state-file"), "{set}");
     assert_eq!(daemon.guardrails(), ["gen-1"]);
     assert_eq!(daemon.get("/readyz").status, 200);
@@ -47,10 +52,18 @@ fn a_tip_whose_load_ended_the_daemon_is_not_what_the_next_start_tries_first() {
     let again = Daemon::start(&repo.path(), &[]);
     let set = again.until("told", |set| set["failing"]["commit"] == json!(second));
     let message = set["failing"]["message"].as_str().unwrap();
-    assert!(message.contains("ended the daemon 1 times in a row"), "{message}");
+    assert!(
+        message.contains("ended the daemon 1 times in a row"),
+        "{message}"
+    );
     assert_eq!(set["failing"]["retry_seconds"], json!(60));
     assert_eq!(again.guardrails(), ["gen-1"]);
-    assert!(again.get("/metrics").body.contains("refguard_failing{set=\"production\"} 1"));
+    assert!(
+        again
+            .get("/metrics")
+            .body
+            .contains("refguard_failing{set=\"production\"} 1")
+    );
     // Whoever has mended it asks for it at once.
     stuck.release();
     again.signal("HUP");
@@ -75,8 +88,14 @@ fn a_load_that_the_daemons_own_end_cuts_off_is_no_death() {
 fn two_roots() -> Repo {
     let repo = Repo::new();
     for root in ["eu", "us"] {
-        repo.write(&format!("{root}/refguard.yaml"), "apiVersion: refguard/v1\nkind: Repository\n");
-        repo.write(&format!("{root}/policies/p.yaml"), &policy("p", &format!("only-{root}")));
+        repo.write(
+            &format!("{root}/refguard.yaml"),
+            "apiVersion: refguard/v1\nkind: Repository\n",
+        );
+        repo.write(
+            &format!("{root}/policies/p.yaml"),
+            &policy("p", &format!("only-{root}")),
+        );
     }
     repo.commit();
     repo.promote("HEAD");
@@ -117,7 +136,10 @@ fn two_repositories_with_one_state_folder_keep_apart() {
         repo.git(&["update-ref", "-d", "refs/heads/production"]);
     }
     assert_eq!(guardrails(&Daemon::start(&one.path(), &options)), ["gen-1"]);
-    assert_eq!(guardrails(&Daemon::start(&other.path(), &options)), ["gen-7"]);
+    assert_eq!(
+        guardrails(&Daemon::start(&other.path(), &options)),
+        ["gen-7"]
+    );
 }
 
 #[test]
@@ -141,7 +163,8 @@ fn another_repository_under_the_same_path_does_not_get_the_state_of_the_one_befo
     assert!(notes.contains("another repository or root"), "{notes}");
 }
 
-/// Serves once, so that the state is kept; then the branch is deleted, so that only the state is left.
+/// Serves once, so that the state is kept; then the branch is deleted, so that only the state is
+/// left.
 fn with_state_alone() -> (Repo, PathBuf) {
     let repo = Repo::serving();
     let daemon = Daemon::start(&repo.path(), &[]);
@@ -164,7 +187,13 @@ fn serves_nothing_and_says(repo: &Repo, said: &str) {
 fn something_else_in_the_place_of_the_state_is_refused_without_waiting_for_it() {
     let (repo, file) = with_state_alone();
     fs::remove_file(&file).unwrap();
-    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&file)
+            .status()
+            .unwrap()
+            .success()
+    );
     serves_nothing_and_says(&repo, "not a regular file");
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
@@ -175,7 +204,13 @@ fn something_else_in_the_place_of_the_state_is_refused_without_waiting_for_it() 
 fn a_state_that_another_user_wrote_is_refused() {
     let (repo, file) = with_state_alone();
     // Only root can give a file away.
-    if !Command::new("chown").arg("1").arg(&file).status().unwrap().success() {
+    if !Command::new("chown")
+        .arg("1")
+        .arg(&file)
+        .status()
+        .unwrap()
+        .success()
+    {
         return;
     }
     serves_nothing_and_says(&repo, "belongs to user 1");
@@ -203,7 +238,10 @@ fn the_state_that_the_version_before_wrote_is_taken() {
     fs::create_dir(&named).unwrap();
     fs::rename(&file, named.join("served-production.json")).unwrap();
     let options = ["--state-dir", named.to_str().unwrap()];
-    assert_eq!(guardrails(&Daemon::start(&repo.path(), &options)), ["gen-1"]);
+    assert_eq!(
+        guardrails(&Daemon::start(&repo.path(), &options)),
+        ["gen-1"]
+    );
 }
 
 #[test]
@@ -220,10 +258,15 @@ fn the_state_that_the_version_before_wrote_for_another_root_is_not_taken() {
     fs::write(folder.join("served-production.json"), state.to_string()).unwrap();
 
     let daemon = Daemon::start(&repo.path().join("eu"), &[]);
-    daemon.until_status("told", |status| status["notes"].to_string().contains("other files"));
+    daemon.until_status("told", |status| {
+        status["notes"].to_string().contains("other files")
+    });
     assert_eq!(daemon.get("/readyz").status, 503);
     drop(daemon);
-    assert_eq!(guardrails(&Daemon::start(&repo.path().join("us"), &[])), ["only-us"]);
+    assert_eq!(
+        guardrails(&Daemon::start(&repo.path().join("us"), &[])),
+        ["only-us"]
+    );
 }
 
 #[test]
@@ -248,7 +291,8 @@ fn a_restart_goes_on_from_the_versions_that_were_read() {
     again.until_numbered("p0", 3);
 }
 
-/// A repository that 0.1.0 itself made, at one of its promotions: see `tests/data/made-by-0.1/README.md`.
+/// A repository that 0.1.0 itself made, at one of its promotions: see
+/// `tests/data/made-by-0.1/README.md`.
 fn made_by_0_1(promotion: usize) -> Repo {
     let repo = Repo::new();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/made-by-0.1");
@@ -262,9 +306,9 @@ fn made_by_0_1(promotion: usize) -> Repo {
 
 #[test]
 fn every_set_that_0_1_promoted_is_served_and_what_is_an_error_now_is_said() {
-    for (promotion, code) in
-        (2..).zip(["RG002", "RG013", "RG018", "RG119", "RG120", "RG116", "RG004", "RG001"])
-    {
+    for (promotion, code) in (2..).zip([
+        "RG002", "RG013", "RG018", "RG119", "RG120", "RG116", "RG004", "RG001",
+    ]) {
         let repo = made_by_0_1(promotion);
         let daemon = Daemon::start(&repo.path(), &[]);
         let commit = repo.git(&["rev-parse", "production"]);
@@ -279,7 +323,10 @@ fn every_set_that_0_1_promoted_is_served_and_what_is_an_error_now_is_said() {
         assert_eq!(daemon.stop().code(), Some(0));
         repo.git(&["update-ref", "-d", "refs/heads/production"]);
         let restarted = Daemon::start(&repo.path(), &[]);
-        assert!(guardrails(&restarted).contains(&"pii".to_owned()), "{promotion}");
+        assert!(
+            guardrails(&restarted).contains(&"pii".to_owned()),
+            "{promotion}"
+        );
     }
 }
 
@@ -289,8 +336,10 @@ fn the_state_that_0_1_kept_is_served_where_nothing_else_is_left() {
     repo.git(&["update-ref", "-d", "refs/heads/production"]);
     let folder = repo.path().join(".git/refguard");
     fs::create_dir_all(&folder).unwrap();
-    let kept =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/made-by-0.1/served-production.json");
+    let kept = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/made-by-0.1/served-production.json"
+    );
     fs::copy(kept, folder.join("served-production.json")).unwrap();
 
     let daemon = Daemon::start(&repo.path(), &[]);
@@ -310,8 +359,16 @@ fn what_this_release_promoted_or_moved_there_keeps_all_its_rules() {
     let message = repo.git(&["log", "-1", "--format=%B", "promoted~5"]);
     let message = message.replace("Promotion: 5", "Promotion: 2");
     let message = format!("{}\nRefguard-Version: 0.2.0", message.trim_end());
-    let forged =
-        repo.git(&["commit-tree", &tree, "-p", "production", "-p", "promoted~5^2", "-m", &message]);
+    let forged = repo.git(&[
+        "commit-tree",
+        &tree,
+        "-p",
+        "production",
+        "-p",
+        "promoted~5^2",
+        "-m",
+        &message,
+    ]);
     repo.git(&["update-ref", "refs/heads/production", &forged]);
     let set = daemon.until_rejected(&forged);
     assert_eq!(set["rejected"]["findings"][0]["code"], "RG119");

@@ -19,8 +19,9 @@ fn no_answer_is_torn_none_fails_and_none_is_from_a_set_that_was_never_valid() {
     let address = daemon.address.as_str();
     let mut settled = 0;
     thread::scope(|scope| {
-        let clients: Vec<_> =
-            (0..3).map(|_| scope.spawn(|| resolve_until(&stop, address, &answers))).collect();
+        let clients: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| resolve_until(&stop, address, &answers)))
+            .collect();
         for round in 1..=ROUNDS {
             one_round(&repo, &daemon, round * 10);
             if round == 2 {
@@ -28,11 +29,16 @@ fn no_answer_is_torn_none_fails_and_none_is_from_a_set_that_was_never_valid() {
             }
         }
         stop.store(true, Ordering::Relaxed);
-        clients.into_iter().for_each(|client| client.join().unwrap());
+        clients
+            .into_iter()
+            .for_each(|client| client.join().unwrap());
     });
     assert!(answers.load(Ordering::Relaxed) > ROUNDS * 10);
     let grown = daemon.resident().saturating_sub(settled);
-    assert!(grown < 20_000, "resident memory grew by {grown} kB after {settled} kB");
+    assert!(
+        grown < 20_000,
+        "resident memory grew by {grown} kB after {settled} kB"
+    );
     let metrics = daemon.get("/metrics").body;
     assert!(!metrics.contains("result=\"failed\""), "{metrics}");
 }
@@ -76,15 +82,24 @@ fn resolve_until(stop: &AtomicBool, address: &str, answers: &AtomicUsize) {
             let reply = client.ask("POST", "/v1/resolve", &[JSON], body);
             assert_eq!(reply.status, 200, "{}", reply.body);
             let answer = reply.json();
-            let results = answer["results"].as_array().cloned().unwrap_or_else(|| vec![answer]);
+            let results = answer["results"]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| vec![answer]);
             let guardrails = &results[0]["guardrails"];
-            assert_eq!(guardrails.as_array().unwrap().len(), 1, "torn: {guardrails}");
+            assert_eq!(
+                guardrails.as_array().unwrap().len(),
+                1,
+                "torn: {guardrails}"
+            );
             let commit = reply.header("x-refguard-commit").unwrap();
             for result in &results {
                 let policies = result["policies"].as_array().unwrap();
                 assert_eq!(policies.len(), 5);
                 assert!(
-                    policies.iter().all(|policy| policy["guardrails"] == *guardrails),
+                    policies
+                        .iter()
+                        .all(|policy| policy["guardrails"] == *guardrails),
                     "torn: {result}"
                 );
                 assert_eq!(result["commit"], Value::from(commit));

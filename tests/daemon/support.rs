@@ -22,7 +22,9 @@ pub struct Repo {
 impl Repo {
     /// An empty repository on branch `main`.
     pub fn new() -> Self {
-        let repo = Self { top: tempfile::tempdir().unwrap() };
+        let repo = Self {
+            top: tempfile::tempdir().unwrap(),
+        };
         fs::create_dir(repo.path()).unwrap();
         repo.git(&["init", "-q", "-b", "main"]);
         repo
@@ -46,9 +48,15 @@ impl Repo {
     }
 
     pub fn git(&self, args: &[&str]) -> String {
-        let out =
-            clean(Command::new("git").arg("-C").arg(self.path())).args(args).output().unwrap();
-        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let out = clean(Command::new("git").arg("-C").arg(self.path()))
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
@@ -64,7 +72,8 @@ impl Repo {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// Commits a set in which every policy gives the same guardrail, `gen-N`: an answer with two of them is torn.
+    /// Commits a set in which every policy gives the same guardrail, `gen-N`: an answer with two of
+    /// them is torn.
     pub fn generation(&self, n: usize) -> String {
         for p in 0..5 {
             self.write(
@@ -92,8 +101,17 @@ impl Repo {
 
     /// Runs refguard in the repository; it must succeed.
     pub fn refguard(&self, args: &[&str]) {
-        let out = refguard().arg("-C").arg(self.path()).args(args).output().unwrap();
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let out = refguard()
+            .arg("-C")
+            .arg(self.path())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
 
     /// The pack files.
@@ -120,7 +138,13 @@ impl StuckObject {
         let object = repo.path().join(".git/objects").join(folder).join(file);
         let (away, fifo) = (repo.beside("object"), repo.beside("fifo"));
         fs::rename(&object, &away).unwrap();
-        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
         fs::hard_link(&fifo, &object).unwrap();
         Self { object, away, fifo }
     }
@@ -152,8 +176,12 @@ pub fn policy(name: &str, guardrail: &str) -> String {
 }
 
 fn clean(command: &mut Command) -> &mut Command {
-    let names =
-        ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+    let names = [
+        "GIT_AUTHOR_NAME",
+        "GIT_COMMITTER_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_EMAIL",
+    ];
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
@@ -198,15 +226,27 @@ impl Daemon {
 
     /// A daemon whose log goes somewhere.
     pub fn start_logged(mut command: Command, dir: &Path, options: &[&str], log: Stdio) -> Self {
-        command.arg("-C").arg(dir).args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        command
+            .arg("-C")
+            .arg(dir)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(options);
         if !options.contains(&"--poll") {
             command.args(["--poll", "300ms"]);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit_once("//").map(|(_, address)| address.to_owned());
-        Self { child, address: address.unwrap_or_else(|| panic!("no address: {line:?}")) }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .rsplit_once("//")
+            .map(|(_, address)| address.to_owned());
+        Self {
+            child,
+            address: address.unwrap_or_else(|| panic!("no address: {line:?}")),
+        }
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -223,7 +263,10 @@ impl Daemon {
 
     /// What every request gets.
     pub fn guardrails(&self) -> Vec<String> {
-        let reply = self.post("/v1/resolve?fields=guardrails", r#"{"context":{"model":"m"}}"#);
+        let reply = self.post(
+            "/v1/resolve?fields=guardrails",
+            r#"{"context":{"model":"m"}}"#,
+        );
         assert_eq!(reply.status, 200, "{}", reply.body);
         serde_json::from_value(reply.json()["guardrails"].clone()).unwrap()
     }
@@ -263,12 +306,16 @@ impl Daemon {
 
     /// Waits until a commit is served.
     pub fn until_served(&self, commit: &str) -> Value {
-        self.until(&format!("serving {commit}"), |set| set["commit"] == json!(commit))
+        self.until(&format!("serving {commit}"), |set| {
+            set["commit"] == json!(commit)
+        })
     }
 
     /// Waits until a commit is rejected.
     pub fn until_rejected(&self, commit: &str) -> Value {
-        self.until(&format!("rejecting {commit}"), |set| set["rejected"]["commit"] == json!(commit))
+        self.until(&format!("rejecting {commit}"), |set| {
+            set["rejected"]["commit"] == json!(commit)
+        })
     }
 
     /// Waits until a policy's version has a number: serving does not wait for history.
@@ -282,7 +329,13 @@ impl Daemon {
 
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     pub fn id(&self) -> u32 {
@@ -303,7 +356,10 @@ impl Daemon {
     /// Resident memory in kB.
     pub fn resident(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
@@ -325,7 +381,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Value {
@@ -344,7 +403,10 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream), host: address.to_owned() }
+        Self {
+            stream: BufReader::new(stream),
+            host: address.to_owned(),
+        }
     }
 
     pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -387,12 +449,23 @@ impl Client {
     }
 
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
-        let mut text = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        let mut text = format!(
+            "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
             text += &format!("host: {}\r\n", self.host);
         }
-        headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
-        self.stream.get_mut().write_all(format!("{text}\r\n{body}").as_bytes()).unwrap();
+        headers
+            .iter()
+            .for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
+        self.stream
+            .get_mut()
+            .write_all(format!("{text}\r\n{body}").as_bytes())
+            .unwrap();
     }
 
     pub fn reply(&mut self) -> std::io::Result<Reply> {
@@ -409,7 +482,8 @@ impl Client {
     }
 }
 
-/// Takes all places for connections by long-polls: these wait for the daemon, and make place for nobody.
+/// Takes all places for connections by long-polls: these wait for the daemon, and make place for
+/// nobody.
 pub fn fill_with_polls(daemon: &Daemon, places: usize) -> Vec<Client> {
     // The tag becomes another one when history is read.
     daemon.until_numbered("p0", 1);
@@ -432,7 +506,9 @@ pub fn fill_with_polls(daemon: &Daemon, places: usize) -> Vec<Client> {
 /// Reads one answer; its body has the length that it says.
 pub fn read_reply(stream: &mut impl BufRead) -> std::io::Result<Reply> {
     let mut reply = read_reply_without_body(stream)?;
-    let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let length = reply
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; if reply.status == 304 { 0 } else { length }];
     std::io::Read::read_exact(stream, &mut body)?;
     reply.body = String::from_utf8(body).unwrap();
@@ -455,5 +531,9 @@ fn read_reply_without_body(stream: &mut impl BufRead) -> std::io::Result<Reply> 
             None => break,
         }
     }
-    Ok(Reply { status, headers, body: String::new() })
+    Ok(Reply {
+        status,
+        headers,
+        body: String::new(),
+    })
 }

@@ -29,7 +29,8 @@ fn the_first_move_after_a_restart_is_followed_at_once_though_nothing_else_of_git
         daemon.until("ready", |set| set["commit"].is_string());
         daemon
     };
-    // The first start makes the folder of what was served last: that is a change of git's folder too.
+    // The first start makes the folder of what was served last: that is a change of git's folder
+    // too.
     assert_eq!(serving().stop().code(), Some(0));
     let daemon = serving();
     // As a push brings it: what is new lies there already, and only the ref moves.
@@ -50,7 +51,9 @@ fn packed_refs_and_gc_are_no_change_and_hide_none() {
     assert_ne!(first["loaded_at"], after["loaded_at"]);
     repo.git(&["gc", "-q", "--prune=now"]);
     daemon.signal("HUP");
-    let later = daemon.until("looked at again", |set| set["checked_at"] != after["checked_at"]);
+    let later = daemon.until("looked at again", |set| {
+        set["checked_at"] != after["checked_at"]
+    });
     assert_eq!(
         later["loaded_at"], after["loaded_at"],
         "a value that did not change was loaded again"
@@ -90,7 +93,13 @@ fn a_deleted_ref_keeps_the_set_and_a_new_one_is_followed() {
     let gone = daemon.until("without a ref", |set| set["ref_commit"].is_null());
     assert_eq!(gone["commit"], first["commit"]);
     assert_eq!(gone["behind"], json!(true));
-    assert!(gone["failing"]["message"].as_str().unwrap().contains("does not exist"), "{gone}");
+    assert!(
+        gone["failing"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("does not exist"),
+        "{gone}"
+    );
     assert_eq!(daemon.get("/readyz").status, 200);
     let second = repo.generation(2);
     repo.promote("HEAD");
@@ -128,7 +137,9 @@ fn a_repository_that_comes_later_is_served_then() {
     fs::rename(repo.path(), &away).unwrap();
     fs::create_dir(repo.path()).unwrap();
     let daemon = Daemon::start(&repo.path(), &[]);
-    daemon.until_status("saying why", |status| !status["notes"].as_array().unwrap().is_empty());
+    daemon.until_status("saying why", |status| {
+        !status["notes"].as_array().unwrap().is_empty()
+    });
     assert_eq!(daemon.get("/readyz").status, 503);
     assert_eq!(daemon.get("/healthz").status, 200);
     fs::remove_dir(repo.path()).unwrap();
@@ -156,7 +167,13 @@ fn without_watches_the_daemon_polls_and_says_so() {
     daemon.until("ready", |set| set["commit"].is_string());
     let status = daemon.get("/v1/status").json();
     assert_eq!(status["watch"], json!("polling"), "{status}");
-    assert!(status["notes"][0].as_str().unwrap().contains("cannot be watched"), "{status}");
+    assert!(
+        status["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("cannot be watched"),
+        "{status}"
+    );
     let second = repo.generation(2);
     repo.promote("HEAD");
     daemon.until_served(&second);
@@ -189,15 +206,22 @@ fn several_environments_are_followed_as_the_production_set_names_them() {
     let third = repo.generation(3);
     repo.refguard(&["promote", "--to", "staging"]);
     let second = repo.git(&["rev-parse", "refs/heads/staging"]);
-    daemon.until_status("serving staging", |status| status["sets"][1]["commit"] == json!(second));
+    daemon.until_status("serving staging", |status| {
+        status["sets"][1]["commit"] == json!(second)
+    });
     assert_eq!(daemon.guardrails(), ["gen-2"]);
     assert_ne!(third, second);
     // A third one appears with the production set that names it.
-    repo.write("refguard.yaml", &settings.replace("staging}", "staging}, {name: canary}"));
+    repo.write(
+        "refguard.yaml",
+        &settings.replace("staging}", "staging}, {name: canary}"),
+    );
     repo.commit();
     repo.promote("HEAD");
     repo.refguard(&["promote", "--to", "canary"]);
-    daemon.until_status("serving canary", |status| status["sets"][2]["commit"].is_string());
+    daemon.until_status("serving canary", |status| {
+        status["sets"][2]["commit"].is_string()
+    });
 }
 
 #[test]
@@ -213,8 +237,9 @@ fn a_remote_is_fetched_and_followed() {
     daemon.until_served(&second);
     // A remote that is away is said, and changes nothing.
     fs::rename(origin.path(), origin.beside("away")).unwrap();
-    let status = daemon
-        .until_status("complaining", |status| !status["notes"].as_array().unwrap().is_empty());
+    let status = daemon.until_status("complaining", |status| {
+        !status["notes"].as_array().unwrap().is_empty()
+    });
     assert_eq!(status["sets"][0]["commit"], json!(second));
 }
 
@@ -244,11 +269,17 @@ fn what_is_stale_fails_readiness_or_is_refused_as_chosen() {
             when,
         ];
         let daemon = Daemon::start(&clone.path(), &options);
-        daemon.until("ready", |set| set["commit"].is_string() && set["stale"] == json!(false));
+        daemon.until("ready", |set| {
+            set["commit"].is_string() && set["stale"] == json!(false)
+        });
         fs::rename(origin.path(), origin.beside("away")).unwrap();
         daemon.until("stale", |set| set["stale"] == json!(true));
         assert_eq!(daemon.get("/readyz").status, 503);
-        assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, status, "{when}");
+        assert_eq!(
+            daemon.post("/v1/resolve", r#"{"context":{}}"#).status,
+            status,
+            "{when}"
+        );
         fs::rename(origin.beside("away"), origin.path()).unwrap();
         daemon.until("fresh", |set| set["stale"] == json!(false));
         assert_eq!(daemon.get("/readyz").status, 200);
@@ -259,23 +290,42 @@ fn what_is_stale_fails_readiness_or_is_refused_as_chosen() {
 fn wait_ends_well_when_every_daemon_serves_the_commit() {
     let repo = Repo::serving();
     let second = repo.generation(2);
-    let daemons = [Daemon::start(&repo.path(), &[]), Daemon::start(&repo.path(), &[])];
-    let urls = daemons.each_ref().map(|daemon| format!("http://{}", daemon.address));
+    let daemons = [
+        Daemon::start(&repo.path(), &[]),
+        Daemon::start(&repo.path(), &[]),
+    ];
+    let urls = daemons
+        .each_ref()
+        .map(|daemon| format!("http://{}", daemon.address));
     let wait = |timeout: &str| {
         let mut command = refguard();
-        command.args(["wait", "--commit", &second, "--timeout", timeout]).args(&urls);
+        command
+            .args(["wait", "--commit", &second, "--timeout", timeout])
+            .args(&urls);
         command
     };
     let early = wait("300ms").output().unwrap();
     assert_eq!(early.status.code(), Some(1), "{early:?}");
-    assert!(String::from_utf8_lossy(&early.stderr).contains("serves"), "{early:?}");
+    assert!(
+        String::from_utf8_lossy(&early.stderr).contains("serves"),
+        "{early:?}"
+    );
     let early = wait("300ms").args(["--format", "json"]).output().unwrap();
-    let schema = refguard().args(["schema", "output", "wait"]).output().unwrap();
+    let schema = refguard()
+        .args(["schema", "output", "wait"])
+        .output()
+        .unwrap();
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
     let told: Value = serde_json::from_slice(&early.stdout).unwrap();
-    assert_eq!((&told["reached"], &told["rejected"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&told["reached"], &told["rejected"]),
+        (&json!(false), &json!(false))
+    );
     assert_eq!(told["waiting"].as_array().unwrap().len(), 2, "{told}");
-    assert!(jsonschema::is_valid(&schema, &told) && early.stderr.is_empty(), "{early:?}");
+    assert!(
+        jsonschema::is_valid(&schema, &told) && early.stderr.is_empty(),
+        "{early:?}"
+    );
     let timeout = format!("{}s", PATIENCE.as_secs());
     let mut late = wait(&timeout).spawn().unwrap();
     repo.promote(&second);
@@ -287,7 +337,13 @@ fn wait_for_what_was_promoted_waits_for_its_promotion() {
     let repo = Repo::new();
     let _ = repo.generation(1);
     let promote = refguard()
-        .args(["-C", repo.path().to_str().unwrap(), "promote", "--reason", "first"])
+        .args([
+            "-C",
+            repo.path().to_str().unwrap(),
+            "promote",
+            "--reason",
+            "first",
+        ])
         .output()
         .unwrap();
     assert!(promote.status.success(), "{promote:?}");
@@ -295,43 +351,77 @@ fn wait_for_what_was_promoted_waits_for_its_promotion() {
     let wait = |revision: &str, timeout: &str| {
         let mut command = refguard();
         let url = format!("http://{}", daemon.address);
-        command.args(["-C", repo.path().to_str().unwrap(), "wait", "--commit", revision]);
+        command.args([
+            "-C",
+            repo.path().to_str().unwrap(),
+            "wait",
+            "--commit",
+            revision,
+        ]);
         command.args(["--timeout", timeout, &url]).output().unwrap()
     };
     let done = wait("main", &format!("{}s", PATIENCE.as_secs()));
     let said = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
-    assert!(said.contains("promotion 1 brought `main` to `production`: waiting for it"), "{said}");
+    assert!(
+        said.contains("promotion 1 brought `main` to `production`: waiting for it"),
+        "{said}"
+    );
 
     let _ = repo.generation(2);
     let early = wait("main", "1ms");
     assert_eq!(early.status.code(), Some(1), "{early:?}");
     let said = String::from_utf8_lossy(&early.stderr);
-    assert!(said.contains("no promotion that is known here has brought `main`"), "{said}");
+    assert!(
+        said.contains("no promotion that is known here has brought `main`"),
+        "{said}"
+    );
 }
 
 #[test]
 fn wait_ready_is_a_health_check() {
     let origin = Repo::serving();
     let clone = Repo::new();
-    clone.git(&["remote", "add", "origin", origin.beside("away").to_str().unwrap()]);
+    clone.git(&[
+        "remote",
+        "add",
+        "origin",
+        origin.beside("away").to_str().unwrap(),
+    ]);
     let daemon = Daemon::start(&clone.path(), &["--fetch", "origin", "--interval", "100ms"]);
     let wait = |timeout: &str| {
         let mut command = refguard();
         let url = format!("http://{}", daemon.address);
-        command.args(["wait", "--ready", "--timeout", timeout, &url]).output().unwrap()
+        command
+            .args(["wait", "--ready", "--timeout", timeout, &url])
+            .output()
+            .unwrap()
     };
     let early = wait("1ms");
     assert_eq!(early.status.code(), Some(1), "{early:?}");
-    assert!(String::from_utf8_lossy(&early.stderr).contains("is not ready"), "{early:?}");
+    assert!(
+        String::from_utf8_lossy(&early.stderr).contains("is not ready"),
+        "{early:?}"
+    );
 
     fs::rename(origin.path(), origin.beside("away")).unwrap();
     let ready = wait(&format!("{}s", PATIENCE.as_secs()));
     assert_eq!(ready.status.code(), Some(0), "{ready:?}");
     // A commit is waited for, or readiness; not both.
-    let both = refguard().args(["wait", "--ready", "--commit", "x", "unix:x"]).output().unwrap();
+    let both = refguard()
+        .args(["wait", "--ready", "--commit", "x", "unix:x"])
+        .output()
+        .unwrap();
     assert_eq!(both.status.code(), Some(2), "{both:?}");
-    assert_eq!(refguard().args(["wait", "unix:x"]).output().unwrap().status.code(), Some(2));
+    assert_eq!(
+        refguard()
+            .args(["wait", "unix:x"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(2)
+    );
 }
 
 #[test]
@@ -349,7 +439,8 @@ fn the_log_says_when_what_it_warned_of_is_over() {
     until("the log says so", || {
         let text = fs::read_to_string(&log).unwrap();
         let warned = text.find(" rejected: ").unwrap_or(usize::MAX);
-        text.find("over: rejected: ").is_some_and(|over| over > warned)
+        text.find("over: rejected: ")
+            .is_some_and(|over| over > warned)
     });
 }
 
@@ -369,11 +460,14 @@ fn a_hold_stays_at_the_remote_when_something_else_moves_the_environment_there() 
     let set = daemon.until_served(&moved);
 
     assert_eq!(set["promotion"], Value::Null);
-    assert_eq!(set["hold"]["reason"], "the audit", "as the fetched ledger says: {set}");
+    assert_eq!(
+        set["hold"]["reason"], "the audit",
+        "as the fetched ledger says: {set}"
+    );
 }
 
-/// A repository with promotion 1, whose branch something else has moved since, and a hold that only the ledger is to
-/// record: what moved the branch, promotion 1, the hold.
+/// A repository with promotion 1, whose branch something else has moved since, and a hold that only
+/// the ledger is to record: what moved the branch, promotion 1, the hold.
 fn moved_and_held(repo: &Repo) -> [String; 3] {
     repo.generation(1);
     repo.refguard(&["promote"]);
@@ -396,7 +490,11 @@ fn a_ledger_that_moves_alone_is_seen() {
     // A poll would come too late.
     let daemon = Daemon::start(&repo.path(), &["--poll", "1h"]);
     let set = daemon.until_served(&moved);
-    assert_eq!((&set["hold"], &set["promotion"]), (&Value::Null, &Value::Null), "{set}");
+    assert_eq!(
+        (&set["hold"], &set["promotion"]),
+        (&Value::Null, &Value::Null),
+        "{set}"
+    );
 
     repo.git(&["update-ref", LEDGER, &held]);
     let set = daemon.until("on hold", |set| set["hold"]["reason"] == json!("the audit"));
@@ -404,13 +502,17 @@ fn a_ledger_that_moves_alone_is_seen() {
     repo.git(&["update-ref", LEDGER, &first]);
     daemon.until("released", |set| set["hold"].is_null());
 
-    // A ledger that says that the environment is another root's speaks against what is served; nothing better is there.
+    // A ledger that says that the environment is another root's speaks against what is served;
+    // nothing better is there.
     let message = repo.git(&["log", "-1", "--format=%B", &first]);
     let foreign = message.replace("Refguard-Root: .", "Refguard-Root: us");
     let foreign = repo.git(&["commit-tree", &format!("{first}^{{tree}}"), "-m", &foreign]);
     repo.git(&["update-ref", LEDGER, &foreign]);
     let set = daemon.until_rejected(&moved);
-    assert!(set.to_string().contains("belongs to the root `us`"), "{set}");
+    assert!(
+        set.to_string().contains("belongs to the root `us`"),
+        "{set}"
+    );
     assert_eq!(set["commit"], json!(moved));
     assert_eq!(daemon.guardrails(), ["gen-2"]);
     repo.git(&["update-ref", LEDGER, &first]);
@@ -428,7 +530,11 @@ fn a_hold_of_a_promotion_that_the_branch_was_taken_back_from_is_told() {
     let daemon = Daemon::start(&repo.path(), &[]);
     let set = daemon.until_served(&first);
     assert_eq!(set["promotion"], json!(1), "{set}");
-    assert_eq!(set["hold"]["reason"], json!("the audit"), "as `refguard status` says: {set}");
+    assert_eq!(
+        set["hold"]["reason"],
+        json!("the audit"),
+        "as `refguard status` says: {set}"
+    );
 }
 
 #[test]
@@ -444,13 +550,17 @@ fn a_ledger_of_a_remote_that_moves_alone_is_followed_and_one_that_is_gone_is_not
     origin.git(&["update-ref", LEDGER, &held]);
     daemon.until("on hold", |set| set["hold"]["reason"] == json!("the audit"));
     origin.git(&["update-ref", "-d", LEDGER]);
-    daemon.until("no hold that nothing there records", |set| set["hold"].is_null());
+    daemon.until("no hold that nothing there records", |set| {
+        set["hold"].is_null()
+    });
     let said = "`origin` no longer has the ledger of `production`";
     let status = daemon.until_status("said", |status| status["notes"].to_string().contains(said));
     assert_eq!(status["sets"][0]["commit"], json!(moved));
     origin.git(&["update-ref", LEDGER, &held]);
     daemon.until("on hold again", |set| set["hold"].is_object());
-    daemon.until_status("no longer said", |status| !status["notes"].to_string().contains(said));
+    daemon.until_status("no longer said", |status| {
+        !status["notes"].to_string().contains(said)
+    });
 }
 
 #[test]
@@ -480,7 +590,9 @@ fn a_ledger_that_goes_back_together_with_its_branch_is_told_also_after_a_restart
         is_held && !status["notes"].to_string().contains("went back")
     });
     let state = repo.path().join(".git/refguard/served-production.json");
-    until("it is kept", || std::fs::read_to_string(&state).is_ok_and(|kept| kept.contains(&held)));
+    until("it is kept", || {
+        std::fs::read_to_string(&state).is_ok_and(|kept| kept.contains(&held))
+    });
     assert!(daemon.stop().success());
     back();
     let daemon = Daemon::start(&repo.path(), &[]);

@@ -9,7 +9,12 @@ use crate::support::{Daemon, Repo, policy};
 
 fn drafts(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let find = |status: &Value| {
-        status["sets"].as_array().unwrap().iter().find(|set| set["name"] == "worktree").cloned()
+        status["sets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|set| set["name"] == "worktree")
+            .cloned()
     };
     let status = daemon.until_status(what, |status| find(status).is_some_and(|set| wanted(&set)));
     find(&status).unwrap()
@@ -29,9 +34,14 @@ fn drafts_are_seen_under_their_own_name_only() {
     assert_eq!(before["commit"], json!(null));
     // As an editor saves: a new file, renamed over the old one.
     repo.write("policies/p0.yaml.swp", &policy("p0", "draft"));
-    fs::rename(repo.path().join("policies/p0.yaml.swp"), repo.path().join("policies/p0.yaml"))
-        .unwrap();
-    drafts(&daemon, "read again", |set| set["digest"] != before["digest"]);
+    fs::rename(
+        repo.path().join("policies/p0.yaml.swp"),
+        repo.path().join("policies/p0.yaml"),
+    )
+    .unwrap();
+    drafts(&daemon, "read again", |set| {
+        set["digest"] != before["digest"]
+    });
     assert_eq!(guardrails(&daemon), json!(["draft", "gen-1"]));
     assert_eq!(daemon.guardrails(), ["gen-1"]);
 }
@@ -46,7 +56,10 @@ fn a_half_written_file_keeps_the_last_good_drafts() {
         "apiVersion: refguard/v1\nkind: Policy\nname: p1\nguardrails:\n  add: [ge",
     );
     let bad = drafts(&daemon, "rejected", |set| set["rejected"].is_object());
-    assert_eq!(bad["rejected"]["findings"][0]["file"], json!("policies/p1.yaml"));
+    assert_eq!(
+        bad["rejected"]["findings"][0]["file"],
+        json!("policies/p1.yaml")
+    );
     assert_eq!(guardrails(&daemon), json!(["gen-1"]));
     repo.write("policies/p1.yaml", &policy("p1", "whole"));
     drafts(&daemon, "good again", |set| set["rejected"].is_null());
@@ -58,7 +71,10 @@ fn a_checkout_of_many_files_is_a_few_reloads() {
     let repo = Repo::serving();
     repo.git(&["checkout", "-q", "-b", "many"]);
     (0..3000).for_each(|n| {
-        repo.write(&format!("policies/many/m{n}.yaml"), &policy(&format!("m{n}"), "many"))
+        repo.write(
+            &format!("policies/many/m{n}.yaml"),
+            &policy(&format!("m{n}"), "many"),
+        )
     });
     repo.commit();
     repo.git(&["checkout", "-q", "main"]);
@@ -89,7 +105,12 @@ fn a_mounted_config_map_needs_no_git() {
     symlink("..data/p.yaml", mount.join("p.yaml")).unwrap();
     let daemon = Daemon::start(&mount, &["--worktree"]);
     let before = drafts(&daemon, "served", |set| set["digest"].is_string());
-    assert_eq!(daemon.get("/readyz").status, 200, "{}", daemon.get("/v1/status").body);
+    assert_eq!(
+        daemon.get("/readyz").status,
+        200,
+        "{}",
+        daemon.get("/v1/status").body
+    );
     assert_eq!(daemon.guardrails(), ["one"]);
     // As the kubelet does it: a new folder, a new link, renamed over the old one.
     fill("..2026_2", "two");

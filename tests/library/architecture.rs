@@ -1,7 +1,8 @@
-//! Who may know whom: reads the sources of both crates and fails on a path that its folder must not name.
+//! Who may know whom: reads the sources of both crates and fails on a path that its folder must not
+//! name.
 //!
-//! The table is the one of CONTRIBUTING.md. Test code (`#[cfg(test)]`) is free. That the core depends on nothing of
-//! git, HTTP, async code or the command line is asked of cargo itself.
+//! The table is the one of CONTRIBUTING.md. Test code (`#[cfg(test)]`) is free. That the core
+//! depends on nothing of git, HTTP, async code or the command line is asked of cargo itself.
 
 mod paths;
 
@@ -28,9 +29,18 @@ struct World {
     paths: &'static [&'static str],
 }
 
-const GIT: World = World { name: "git", paths: &["git2"] };
-const YAML_READER: World = World { name: "the YAML reader", paths: &["granit_parser"] };
-const YAML_WRITER: World = World { name: "YAML", paths: &["serde_yaml"] };
+const GIT: World = World {
+    name: "git",
+    paths: &["git2"],
+};
+const YAML_READER: World = World {
+    name: "the YAML reader",
+    paths: &["granit_parser"],
+};
+const YAML_WRITER: World = World {
+    name: "YAML",
+    paths: &["serde_yaml"],
+};
 const FILES: World = World {
     name: "files and processes",
     paths: &[
@@ -44,7 +54,10 @@ const FILES: World = World {
         "walkdir",
     ],
 };
-const CLOCK: World = World { name: "the clock", paths: &["std::time"] };
+const CLOCK: World = World {
+    name: "the clock",
+    paths: &["std::time"],
+};
 const TRANSPORT: World = World {
     name: "HTTP and async code",
     paths: &[
@@ -60,8 +73,10 @@ const TRANSPORT: World = World {
         "tower_http",
     ],
 };
-const ARGUMENTS: World =
-    World { name: "the command line", paths: &["clap", "clap_complete", "clap_mangen"] };
+const ARGUMENTS: World = World {
+    name: "the command line",
+    paths: &["clap", "clap_complete", "clap_mangen"],
+};
 const TERMINAL: World = World {
     name: "the terminal",
     paths: &[
@@ -73,20 +88,53 @@ const TERMINAL: World = World {
         "std::io::stdin",
     ],
 };
-const ANYHOW: World = World { name: "untyped errors", paths: &["anyhow"] };
+const ANYHOW: World = World {
+    name: "untyped errors",
+    paths: &["anyhow"],
+};
 
-const PURE: &[&World] =
-    &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &CLOCK, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW];
+const PURE: &[&World] = &[
+    &GIT,
+    &YAML_READER,
+    &YAML_WRITER,
+    &FILES,
+    &CLOCK,
+    &TRANSPORT,
+    &ARGUMENTS,
+    &TERMINAL,
+    &ANYHOW,
+];
 
 const TABLE: &[Row] = &[
     Row {
         folder: "document",
         knows: &["document"],
-        shuns: &[&GIT, &YAML_WRITER, &FILES, &CLOCK, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW],
+        shuns: &[
+            &GIT,
+            &YAML_WRITER,
+            &FILES,
+            &CLOCK,
+            &TRANSPORT,
+            &ARGUMENTS,
+            &TERMINAL,
+            &ANYHOW,
+        ],
     },
-    Row { folder: "policy", knows: &["document", "policy"], shuns: PURE },
-    Row { folder: "resolve", knows: &["document", "policy", "resolve"], shuns: PURE },
-    Row { folder: "effect", knows: &["document", "policy", "effect"], shuns: PURE },
+    Row {
+        folder: "policy",
+        knows: &["document", "policy"],
+        shuns: PURE,
+    },
+    Row {
+        folder: "resolve",
+        knows: &["document", "policy", "resolve"],
+        shuns: PURE,
+    },
+    Row {
+        folder: "effect",
+        knows: &["document", "policy", "effect"],
+        shuns: PURE,
+    },
     Row {
         folder: "diff",
         knows: &["document", "policy", "resolve", "effect", "diff"],
@@ -99,7 +147,14 @@ const TABLE: &[Row] = &[
     },
     Row {
         folder: "safeguards",
-        knows: &["document", "policy", "resolve", "diff", "prove", "safeguards"],
+        knows: &[
+            "document",
+            "policy",
+            "resolve",
+            "diff",
+            "prove",
+            "safeguards",
+        ],
         shuns: PURE,
     },
     Row {
@@ -109,7 +164,9 @@ const TABLE: &[Row] = &[
     },
     Row {
         folder: "traffic",
-        knows: &["document", "policy", "resolve", "effect", "prove", "traffic"],
+        knows: &[
+            "document", "policy", "resolve", "effect", "prove", "traffic",
+        ],
         shuns: &[
             &GIT,
             &YAML_READER,
@@ -125,12 +182,28 @@ const TABLE: &[Row] = &[
     Row {
         folder: "interop",
         knows: &["document", "policy", "interop"],
-        shuns: &[&GIT, &YAML_READER, &FILES, &CLOCK, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW],
+        shuns: &[
+            &GIT,
+            &YAML_READER,
+            &FILES,
+            &CLOCK,
+            &TRANSPORT,
+            &ARGUMENTS,
+            &TERMINAL,
+            &ANYHOW,
+        ],
     },
     Row {
         folder: "repo",
         knows: &["repo"],
-        shuns: &[&YAML_READER, &YAML_WRITER, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW],
+        shuns: &[
+            &YAML_READER,
+            &YAML_WRITER,
+            &TRANSPORT,
+            &ARGUMENTS,
+            &TERMINAL,
+            &ANYHOW,
+        ],
     },
     Row {
         folder: "ops",
@@ -164,7 +237,15 @@ const TABLE: &[Row] = &[
             "ops",
             "output",
         ],
-        shuns: &[&GIT, &YAML_READER, &FILES, &TRANSPORT, &ARGUMENTS, &TERMINAL, &ANYHOW],
+        shuns: &[
+            &GIT,
+            &YAML_READER,
+            &FILES,
+            &TRANSPORT,
+            &ARGUMENTS,
+            &TERMINAL,
+            &ANYHOW,
+        ],
     },
     Row {
         folder: "daemon",
@@ -229,7 +310,14 @@ const TABLE: &[Row] = &[
             "pages",
             "http",
         ],
-        shuns: &[&GIT, &YAML_READER, &YAML_WRITER, &FILES, &ARGUMENTS, &TERMINAL],
+        shuns: &[
+            &GIT,
+            &YAML_READER,
+            &YAML_WRITER,
+            &FILES,
+            &ARGUMENTS,
+            &TERMINAL,
+        ],
     },
     Row {
         folder: "cli",
@@ -286,7 +374,11 @@ fn every_module_says_what_it_owns() {
         .filter(|(_, text)| !text.starts_with("//! "))
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert!(silent.is_empty(), "these files do not open with `//!`: {}", silent.join(", "));
+    assert!(
+        silent.is_empty(),
+        "these files do not open with `//!`: {}",
+        silent.join(", ")
+    );
 }
 
 #[test]
@@ -295,18 +387,33 @@ fn the_judge_finds_each_way_to_name_a_thing() {
     let planted = [
         ("use git2::Oid;", "git2::Oid"),
         ("fn f() { let x = ::git2::Oid::zero(); }", "git2::Oid::zero"),
-        ("use std::{collections::BTreeMap, fs::{self, File}};", "std::fs::self"),
-        ("use std::io;\nfn f() { std::io::stdout(); }", "std::io::stdout"),
+        (
+            "use std::{collections::BTreeMap, fs::{self, File}};",
+            "std::fs::self",
+        ),
+        (
+            "use std::io;\nfn f() { std::io::stdout(); }",
+            "std::io::stdout",
+        ),
         ("use crate::{document::Span, repo as git};", "crate::repo"),
         ("fn f() { crate::output::write(); }", "crate::output::write"),
         ("use super::super::cli;", "crate::cli"),
-        ("use refguard_core::interop::import_config;", "refguard_core::interop::import_config"),
-        ("mod inner { use super::super::super::ops::load; }", "crate::ops::load"),
+        (
+            "use refguard_core::interop::import_config;",
+            "refguard_core::interop::import_config",
+        ),
+        (
+            "mod inner { use super::super::super::ops::load; }",
+            "crate::ops::load",
+        ),
         ("pub use tokio as runtime;", "tokio"),
     ];
     for (text, named) in planted {
         let breaches = judge(policy, Path::new("policy/planted.rs"), text);
-        assert!(breaches.iter().any(|b| b.contains(&format!("`{named}`"))), "{text}: {breaches:?}");
+        assert!(
+            breaches.iter().any(|b| b.contains(&format!("`{named}`"))),
+            "{text}: {breaches:?}"
+        );
     }
 }
 
@@ -326,12 +433,18 @@ fn the_judge_lets_words_and_tests_pass() {
         #[cfg(test)]
         mod tests { use std::fs; use crate::cli; }
     "##;
-    assert_eq!(judge(policy, Path::new("policy/innocent.rs"), innocent), Vec::<String>::new());
+    assert_eq!(
+        judge(policy, Path::new("policy/innocent.rs"), innocent),
+        Vec::<String>::new()
+    );
 }
 
 /// A path without the folder of [`ROOTS`] that it begins with.
 fn below_root(path: &Path) -> &Path {
-    ROOTS.iter().find_map(|root| path.strip_prefix(root).ok()).unwrap_or(path)
+    ROOTS
+        .iter()
+        .find_map(|root| path.strip_prefix(root).ok())
+        .unwrap_or(path)
 }
 
 /// Every Rust file under [`ROOTS`], by its path from the top of the project.
@@ -354,7 +467,11 @@ fn sources() -> Vec<(PathBuf, String)> {
     for root in ROOTS {
         let before = found.len();
         walk(&top.join(root), top, &mut found);
-        assert!(found.len() > before + 20, "only {} files under {root}", found.len() - before);
+        assert!(
+            found.len() > before + 20,
+            "only {} files under {root}",
+            found.len() - before
+        );
     }
     found.sort();
     found
@@ -366,9 +483,13 @@ fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
     for (named, line) in paths(below_root(path), text) {
         let place = format!("{}:{line}", path.display());
         let mut segments = named.split("::");
-        if matches!(segments.next(), Some("crate" | "refguard" | "refguard_core")) {
-            if let Some(module) =
-                segments.next().filter(|m| TABLE.iter().any(|row| row.folder == *m))
+        if matches!(
+            segments.next(),
+            Some("crate" | "refguard" | "refguard_core")
+        ) {
+            if let Some(module) = segments
+                .next()
+                .filter(|m| TABLE.iter().any(|row| row.folder == *m))
                 && !row.knows.contains(&module)
             {
                 breaches.push(format!(
@@ -377,8 +498,10 @@ fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
                     row.knows.join(", ")
                 ));
             }
-        } else if let Some(world) =
-            row.shuns.iter().find(|world| world.paths.iter().any(|p| leads_to(&named, p)))
+        } else if let Some(world) = row
+            .shuns
+            .iter()
+            .find(|world| world.paths.iter().any(|p| leads_to(&named, p)))
         {
             breaches.push(format!(
                 "{place}: `{named}`, but `{}` must not know {}",
@@ -390,7 +513,9 @@ fn judge(row: &Row, path: &Path, text: &str) -> Vec<String> {
 }
 
 fn leads_to(named: &str, world: &str) -> bool {
-    named.strip_prefix(world).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    named
+        .strip_prefix(world)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// Instants are data to the core: it is told what time it is.
@@ -399,7 +524,10 @@ fn the_core_reads_no_clock() {
     let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/core/src");
     let mut folders = vec![top];
     while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             if path.is_dir() {
                 folders.push(path);
                 continue;

@@ -11,12 +11,17 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The words of a text.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
 }
 
-/// What a folder's `mod.rs` gives out, and the file that it comes from: `pub use hub::{Hub, Unserved};`.
+/// What a folder's `mod.rs` gives out, and the file that it comes from: `pub use hub::{Hub,
+/// Unserved};`.
 fn given_out(module: &str) -> BTreeMap<String, String> {
-    let uses = module.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let uses = module
+        .split("pub use ")
+        .skip(1)
+        .filter_map(|rest| rest.split(';').next());
     let mut names = BTreeMap::new();
     for line in uses {
         let mut words = words(line).map(str::to_owned);
@@ -29,10 +34,17 @@ fn given_out(module: &str) -> BTreeMap<String, String> {
 /// The names after each `super::` of a file, its tests left out.
 fn siblings(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]").next().unwrap();
-    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code: String = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
     let mut found = BTreeSet::new();
     for rest in code.split("super::").skip(1) {
-        let end = if rest.starts_with('{') { rest.find('}').unwrap() } else { 64.min(rest.len()) };
+        let end = if rest.starts_with('{') {
+            rest.find('}').unwrap()
+        } else {
+            64.min(rest.len())
+        };
         let names = rest.get(..end).unwrap_or(rest);
         let take = if rest.starts_with('{') { usize::MAX } else { 1 };
         found.extend(words(names).take(take).map(str::to_owned));
@@ -51,7 +63,9 @@ fn graph(folder: &Path) -> Graph {
             continue;
         }
         let named = siblings(&fs::read_to_string(&path).unwrap());
-        let files = named.into_iter().map(|word| given_out.get(&word).cloned().unwrap_or(word));
+        let files = named
+            .into_iter()
+            .map(|word| given_out.get(&word).cloned().unwrap_or(word));
         graph.insert(name.clone(), files.filter(|file| *file != name).collect());
     }
     graph
@@ -72,7 +86,11 @@ fn circles(graph: &Graph) -> Vec<&str> {
         }
         false
     };
-    graph.keys().map(String::as_str).filter(|file| leads_back(file)).collect()
+    graph
+        .keys()
+        .map(String::as_str)
+        .filter(|file| leads_back(file))
+        .collect()
 }
 
 #[test]
@@ -90,10 +108,16 @@ fn a_circle_is_found() {
     let one = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let graph = Graph::from([
         ("a".to_owned(), siblings("use super::b::X;\n// super::c\n")),
-        ("b".to_owned(), siblings("use super::{c, notes};\n#[cfg(test)]\nuse super::d;")),
+        (
+            "b".to_owned(),
+            siblings("use super::{c, notes};\n#[cfg(test)]\nuse super::d;"),
+        ),
         ("c".to_owned(), one(&["a"])),
         ("d".to_owned(), one(&["a"])),
     ]);
     assert_eq!(circles(&graph), ["a", "b", "c"]);
-    assert_eq!(given_out("pub use hub::{Hub, Unserved};")["Unserved"], "hub");
+    assert_eq!(
+        given_out("pub use hub::{Hub, Unserved};")["Unserved"],
+        "hub"
+    );
 }

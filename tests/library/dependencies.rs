@@ -1,12 +1,22 @@
-//! What each crate may depend on, as cargo resolves it: the wall around the core, and the program without a daemon.
+//! What each crate may depend on, as cargo resolves it: the wall around the core, and the program
+//! without a daemon.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 /// Packages that lead to git, async code, HTTP, file watching or the command line.
-const SHELL_ONLY: [&str; 9] =
-    ["axum", "clap", "git2", "hyper", "libgit2-sys", "notify", "refguard", "rustls", "tokio"];
+const SHELL_ONLY: [&str; 9] = [
+    "axum",
+    "clap",
+    "git2",
+    "hyper",
+    "libgit2-sys",
+    "notify",
+    "refguard",
+    "rustls",
+    "tokio",
+];
 /// Packages that only `serve` and what talks to daemons need.
 const DAEMON_ONLY: [&str; 9] = [
     "arc-swap",
@@ -24,7 +34,10 @@ const DAEMON_ONLY: [&str; 9] = [
 fn the_core_depends_on_no_git_no_async_code_and_no_command_line() {
     let packages = dependency_tree(&["--package", "refguard-core"]);
 
-    assert!(packages.contains("granit-parser"), "the tree was not read: {packages:?}");
+    assert!(
+        packages.contains("granit-parser"),
+        "the tree was not read: {packages:?}"
+    );
     assert_eq!(found(&packages, &SHELL_ONLY), [""; 0]);
 }
 
@@ -33,9 +46,16 @@ fn a_build_without_the_daemon_has_no_async_runtime_no_http_and_no_tls() {
     let lean = dependency_tree(&["--package", "refguard", "--no-default-features"]);
     let whole = dependency_tree(&["--package", "refguard"]);
 
-    assert!(lean.contains("git2") && lean.contains("clap"), "the tree was not read: {lean:?}");
+    assert!(
+        lean.contains("git2") && lean.contains("clap"),
+        "the tree was not read: {lean:?}"
+    );
     assert_eq!(found(&lean, &DAEMON_ONLY), [""; 0]);
-    assert_eq!(found(&whole, &DAEMON_ONLY), DAEMON_ONLY, "a name of the list is not what it is");
+    assert_eq!(
+        found(&whole, &DAEMON_ONLY),
+        DAEMON_ONLY,
+        "a name of the list is not what it is"
+    );
 }
 
 /// The names of all packages in a crate's tree of normal and build dependencies, on this platform.
@@ -47,7 +67,11 @@ fn dependency_tree(of: &[&str]) -> BTreeSet<String> {
         .args(of)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout)
         .unwrap()
         .lines()
@@ -57,5 +81,9 @@ fn dependency_tree(of: &[&str]) -> BTreeSet<String> {
 }
 
 fn found<'a>(packages: &BTreeSet<String>, names: &[&'a str]) -> Vec<&'a str> {
-    names.iter().copied().filter(|name| packages.contains(*name)).collect()
+    names
+        .iter()
+        .copied()
+        .filter(|name| packages.contains(*name))
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! The fuzz targets without a fuzzer: their seed corpus, and some thousand mutations of it, the same each run.
+//! The fuzz targets without a fuzzer: their seed corpus, and some thousand mutations of it, the
+//! same each run.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod bodies;
@@ -103,17 +104,32 @@ fn mutate(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
 }
 
 fn run(target: &str, mutations: usize, body: fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut files: Vec<_> =
-        fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
+    let mut files: Vec<_> = fs::read_dir(&corpus)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
-    assert!(seeds.len() >= 5, "{} holds {} seeds", corpus.display(), seeds.len());
+    assert!(
+        seeds.len() >= 5,
+        "{} holds {} seeds",
+        corpus.display(),
+        seeds.len()
+    );
     let mut dice = Dice(1);
-    let inputs = seeds.iter().cloned().chain((0..mutations).map(|_| mutate(&seeds, &mut dice)));
+    let inputs = seeds
+        .iter()
+        .cloned()
+        .chain((0..mutations).map(|_| mutate(&seeds, &mut dice)));
     for input in inputs {
         if catch_unwind(AssertUnwindSafe(|| body(&input))).is_err() {
-            panic!("the target `{target}` breaks on {:?}", String::from_utf8_lossy(&input));
+            panic!(
+                "the target `{target}` breaks on {:?}",
+                String::from_utf8_lossy(&input)
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The project from outside: which module may know which, what each crate may depend on, and the promises about any
-//! input that the fuzz targets make.
+//! The project from outside: which module may know which, what each crate may depend on, and the
+//! promises about any input that the fuzz targets make.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

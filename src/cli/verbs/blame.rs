@@ -14,7 +14,8 @@ use crate::output;
 /// Tell which promotion gave a request a guardrail, and which took it away
 ///
 /// Back to the first promotion, the newest first: who, when, why, the gates that were passed by a
-/// flag, and the documents that did it. A promotion that holds no valid set is named and passed over.
+/// flag, and the documents that did it. A promotion that holds no valid set is named and passed
+/// over.
 ///
 /// Example: refguard blame --team health-eu --model gpt-4o --guardrail hipaa_audit
 #[derive(Debug, Args)]

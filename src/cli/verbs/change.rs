@@ -33,7 +33,10 @@ pub(super) fn say_gates(verdict: &Verdict) {
 pub(super) fn say_words(words: &[GateWord]) {
     let mut entries: Vec<(&GateWord, usize)> = Vec::new();
     for word in words {
-        match entries.iter_mut().find(|(first, _)| is_of_one_matrix(first, word)) {
+        match entries
+            .iter_mut()
+            .find(|(first, _)| is_of_one_matrix(first, word))
+        {
             Some((_, count)) => *count += 1,
             None => entries.push((word, 1)),
         }
@@ -59,7 +62,10 @@ pub(super) fn say_words(words: &[GateWord]) {
             more => format!(" (and {more} more cases of the same matrix)"),
         };
         let message = &word.message;
-        print::write_message(&format!("{says}: gate `{}`: {place}{message}{rest}", word.gate));
+        print::write_message(&format!(
+            "{says}: gate `{}`: {place}{message}{rest}",
+            word.gate
+        ));
     }
 }
 
@@ -105,14 +111,20 @@ pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> R
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
     let tip = published.commit.as_deref().map(short).unwrap_or_default();
     let text = if published.changed {
-        let previous = published.previous.as_deref().map_or_else(|| "nothing".to_owned(), short);
+        let previous = published
+            .previous
+            .as_deref()
+            .map_or_else(|| "nothing".to_owned(), short);
         let promoted = short(&published.promoted);
         format!(
             "{address}: {what}, promotion {} of {promoted}; {previous} -> {tip}",
             published.promotion
         )
     } else {
-        format!("{address}: already there, at promotion {}, {tip}", published.promotion)
+        format!(
+            "{address}: already there, at promotion {}, {tip}",
+            published.promotion
+        )
     };
     print::write_line(&text)?;
     Ok(Exit::Fine)
@@ -147,7 +159,10 @@ impl<'a> Preview<'a> {
         Self {
             environment: &plan.environment,
             verdict: &plan.verdict,
-            before: plan.before.as_ref().or(plan.verdict.engine.as_ref().filter(|_| plan.stays())),
+            before: plan
+                .before
+                .as_ref()
+                .or(plan.verdict.engine.as_ref().filter(|_| plan.stays())),
             source: plan.source(),
             already_there: plan.is_idle(),
             gates: &[],
@@ -170,8 +185,12 @@ fn why_unasked(plan: &Preview<'_>) -> &'static str {
 fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
     let mut text = String::new();
     for gate in plan.gates {
-        let said: Vec<&GateWord> =
-            plan.verdict.words.iter().filter(|word| word.gate == *gate).collect();
+        let said: Vec<&GateWord> = plan
+            .verdict
+            .words
+            .iter()
+            .filter(|word| word.gate == *gate)
+            .collect();
         let says = match said.first().map(|word| word.says) {
             None if plan.verdict.asked.contains(gate) => "passes".to_owned(),
             None => format!("not asked, because {}", why_unasked(plan)),
@@ -179,13 +198,23 @@ fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
             Some(Says::Allowed) => "refuses, and is passed".to_owned(),
             Some(Says::Warned) => "warns".to_owned(),
         };
-        let says = if said.len() > 1 { format!("{says} ({} times)", said.len()) } else { says };
+        let says = if said.len() > 1 {
+            format!("{says} ({} times)", said.len())
+        } else {
+            says
+        };
         text.push_str(&format!("gate {gate}: {says}\n"));
     }
     let environment = escape_terminal(&plan.environment.settings.name);
     let number = plan.environment.ledger.next_number();
-    let would = if refuses { "would be refused; else it" } else { "it" };
-    text.push_str(&format!("{environment}: {would} would be promotion {number}\n"));
+    let would = if refuses {
+        "would be refused; else it"
+    } else {
+        "it"
+    };
+    text.push_str(&format!(
+        "{environment}: {would} would be promotion {number}\n"
+    ));
     text
 }
 
@@ -199,7 +228,9 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
     let now = Timestamp::now();
     let after = plan.verdict.engine.as_ref();
     let diff = after.map(|after| diff_sets(before.set(), after.set()));
-    let report = diff.as_ref().map(|diff| DiffReport::new(environment, &source, diff));
+    let report = diff
+        .as_ref()
+        .map(|diff| DiffReport::new(environment, &source, diff));
     // Of a first promotion everything is gained: that takes no analysis.
     let impact = after.filter(|_| plan.before.is_some()).map(|after| Impact {
         base: environment.clone(),
@@ -207,13 +238,19 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
         ..impact_from(before, after, now, &Budget::default(), Detail::READABLE)
     });
     let safeguards = after
-        .map(|after| match plan.verdict.comparisons.find(before.set(), after.set()) {
-            Some(compared) => Ok(compared.clone()),
-            None => safeguards_between(before.set(), after.set(), now),
-        })
+        .map(
+            |after| match plan.verdict.comparisons.find(before.set(), after.set()) {
+                Some(compared) => Ok(compared.clone()),
+                None => safeguards_between(before.set(), after.set(), now),
+            },
+        )
         .transpose()?
         .unwrap_or_default();
-    let change = report.map(|diff| Change { diff, safeguards, impact: impact.as_ref() });
+    let change = report.map(|diff| Change {
+        diff,
+        safeguards,
+        impact: impact.as_ref(),
+    });
 
     match (format, change) {
         (ChangeFormat::Json, change) => print::write_json(&json!({

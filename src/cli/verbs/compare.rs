@@ -39,8 +39,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &CompareArgs) -> Result<Exit> {
         BasicFormat::Json => print::write_json(&compared.comparison())?,
         BasicFormat::Human => {
             let style = print::choose_style(shell.color);
-            shell
-                .write_page(&output::diff::comparison_human(&compared.comparison(), style.color))?;
+            shell.write_page(&output::diff::comparison_human(
+                &compared.comparison(),
+                style.color,
+            ))?;
         }
     }
     Ok(Exit::Fine)

@@ -118,22 +118,40 @@ pub(super) fn read_sides(
     let (engine, origin) = shell.judge_set(&workspace, &mut sets, &base, Rules::OfThen)?;
     let base = Side { engine, origin };
     let (engine, origin) = shell.judge_set(&workspace, &mut sets, head, Rules::OfThen)?;
-    Ok(Sides { base, head: Side { engine, origin }, workspace })
+    Ok(Sides {
+        base,
+        head: Side { engine, origin },
+        workspace,
+    })
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &DiffArgs) -> Result<Exit> {
-    let Sides { base, head, workspace } = args.sides.read_both(shell)?;
+    let Sides {
+        base,
+        head,
+        workspace,
+    } = args.sides.read_both(shell)?;
     let now = args.sides.instant(&workspace);
     let diff = diff_sets(base.engine.set(), head.engine.set());
     let report = DiffReport::new(&base.origin.name, &head.origin.name, &diff);
     let impact = args.impact.then(|| Impact {
         base: base.origin.name.clone(),
         head: head.origin.name.clone(),
-        ..impact_from(&base.engine, &head.engine, now, &args.budget.budget(), args.detail.detail())
+        ..impact_from(
+            &base.engine,
+            &head.engine,
+            now,
+            &args.budget.budget(),
+            args.detail.detail(),
+        )
     });
     let safeguards = safeguards_between(base.engine.set(), head.engine.set(), now)?;
     let differs = !diff.is_empty() || !safeguards.is_empty();
-    let change = Change { diff: report, safeguards, impact: impact.as_ref() };
+    let change = Change {
+        diff: report,
+        safeguards,
+        impact: impact.as_ref(),
+    };
     match args.format {
         ChangeFormat::Json => print::write_json(&change)?,
         ChangeFormat::Human => {
@@ -173,15 +191,22 @@ pub(super) fn change_text(shell: &Shell, change: &Change<'_>, format: ChangeForm
         true => output::diff::diff_markdown(&change.diff),
         false => output::diff::diff_human(&change.diff, style.color),
     };
-    let impact = change.impact.filter(|_| !change.diff.diff.is_empty()).map(|impact| {
-        if is_markdown {
-            output::impact_markdown(impact)
-        } else {
-            output::impact_human(impact, style)
-        }
-    });
+    let impact = change
+        .impact
+        .filter(|_| !change.diff.diff.is_empty())
+        .map(|impact| {
+            if is_markdown {
+                output::impact_markdown(impact)
+            } else {
+                output::impact_human(impact, style)
+            }
+        });
 
     let parts = [Some(safeguards), Some(diff), impact];
-    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
     parts.join("\n")
 }

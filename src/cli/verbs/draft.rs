@@ -48,8 +48,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &DraftArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::write_json(&draft)?,
         BasicFormat::Human => {
-            let is = if draft.changed { "now holds" } else { "already holds" };
-            print::write_line(&format!("{} {is} {}@{}", draft.file, draft.policy, draft.number))?;
+            let is = if draft.changed {
+                "now holds"
+            } else {
+                "already holds"
+            };
+            print::write_line(&format!(
+                "{} {is} {}@{}",
+                draft.file, draft.policy, draft.number
+            ))?;
         }
     }
     Ok(Exit::Fine)

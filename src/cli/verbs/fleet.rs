@@ -17,10 +17,10 @@ use crate::output::{self, Style};
 
 /// Show what the followers of daemons enforce, and what they can run
 ///
-/// A follower (a LiteLLM proxy with the package) reports the commit that it enforces and the guardrails that
-/// it can run. `--can-run REV` exits 1 where one lacks a guardrail that some policy of REV adds, so that a
-/// pipeline can ask before it promotes; also where fewer followers than `--expect` report.
-/// Exits 2 where a daemon cannot be asked.
+/// A follower (a LiteLLM proxy with the package) reports the commit that it enforces and the
+/// guardrails that it can run. `--can-run REV` exits 1 where one lacks a guardrail that some policy
+/// of REV adds, so that a pipeline can ask before it promotes; also where fewer followers than
+/// `--expect` report. Exits 2 where a daemon cannot be asked.
 ///
 /// Example: refguard fleet --can-run HEAD http://10.0.0.5:8731 http://10.0.0.6:8731
 #[derive(Debug, Args)]
@@ -100,26 +100,43 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
         is_forgotten &= forget(&asker, id);
     }
 
-    let set = args.set.as_deref().or(args.can_run.as_ref().map(|_| "production"));
+    let set = args
+        .set
+        .as_deref()
+        .or(args.can_run.as_ref().map(|_| "production"));
     let fleet = Fleet::ask(&asker, set);
     let clients = fleet.clients();
-    let can_run = wanted.as_ref().zip(args.can_run.as_deref()).map(|(wanted, revision)| {
-        let set = wanted.set();
-        let needs: BTreeSet<&str> = set
-            .policies
-            .iter()
-            .flat_map(|policy| policy.add.iter().map(|guardrail| set.guardrail(*guardrail)))
-            .collect();
-        let lacking = clients.iter().filter_map(|client| find_lack(client, &needs)).collect();
-        let (expected, clients) = (args.expect, clients.len());
-        CanRun { revision, needs: needs.into_iter().collect(), expected, clients, lacking }
-    });
+    let can_run = wanted
+        .as_ref()
+        .zip(args.can_run.as_deref())
+        .map(|(wanted, revision)| {
+            let set = wanted.set();
+            let needs: BTreeSet<&str> = set
+                .policies
+                .iter()
+                .flat_map(|policy| policy.add.iter().map(|guardrail| set.guardrail(*guardrail)))
+                .collect();
+            let lacking = clients
+                .iter()
+                .filter_map(|client| find_lack(client, &needs))
+                .collect();
+            let (expected, clients) = (args.expect, clients.len());
+            CanRun {
+                revision,
+                needs: needs.into_iter().collect(),
+                expected,
+                clients,
+                lacking,
+            }
+        });
     let fits = can_run
         .as_ref()
         .is_none_or(|answer| answer.lacking.is_empty() && answer.clients >= answer.expected);
 
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
-    clients.iter().for_each(|client| *states.entry(&client.state).or_default() += 1);
+    clients
+        .iter()
+        .for_each(|client| *states.entry(&client.state).or_default() += 1);
     match args.format {
         BasicFormat::Json => print::write_json(&FleetReport {
             version: 1,
@@ -133,15 +150,17 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
             can_run.iter().for_each(say_what_lacks);
         }
     }
-    fleet.failed().for_each(|(daemon, error)| print::write_message(&format!("{daemon}: {error}")));
+    fleet
+        .failed()
+        .for_each(|(daemon, error)| print::write_message(&format!("{daemon}: {error}")));
     Ok(match fleet.failed().next() {
         Some(_) => Exit::Trouble,
         None => Exit::fault_if(!fits || !is_forgotten),
     })
 }
 
-/// Takes a client out of every daemon that knows it. False where one of them refuses, or cannot be asked; one that
-/// nobody knows is said, and is no fault: it is not there.
+/// Takes a client out of every daemon that knows it. False where one of them refuses, or cannot be
+/// asked; one that nobody knows is said, and is no fault: it is not there.
 fn forget(asker: &Asker<'_>, id: &str) -> bool {
     let (mut is_known, mut is_refused) = (false, false);
     for (daemon, answer) in asker.ask_all("DELETE", &format!("/v1/clients/{id}")) {
@@ -169,7 +188,12 @@ fn find_lack<'a>(client: &'a FleetClient, needs: &BTreeSet<&'a str>) -> Option<L
     let guardrails: Vec<&str> = needs.iter().filter(|name| !has(name)).copied().collect();
     let (owner, state) = (client.owner.as_deref(), client.state.as_str());
     let client = client.id.as_str();
-    (!guardrails.is_empty()).then_some(Lacking { client, owner, state, guardrails })
+    (!guardrails.is_empty()).then_some(Lacking {
+        client,
+        owner,
+        state,
+        guardrails,
+    })
 }
 
 fn say_what_lacks(can_run: &CanRun<'_>) {
@@ -194,7 +218,9 @@ fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
         return "no client reports\n".to_owned();
     }
     let mut of_id: BTreeMap<&str, usize> = BTreeMap::new();
-    clients.iter().for_each(|client| *of_id.entry(&client.id).or_default() += 1);
+    clients
+        .iter()
+        .for_each(|client| *of_id.entry(&client.id).or_default() += 1);
     let row = |client: &&FleetClient| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
         let commit = text(&client.commit).chars().take(10).collect();
@@ -203,10 +229,14 @@ fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
             None => client.seen_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         };
         // The owner is shown only where the id does not say which client it is.
-        let is_shared = of_id.get(client.id.as_str()).is_some_and(|count| *count > 1);
+        let is_shared = of_id
+            .get(client.id.as_str())
+            .is_some_and(|count| *count > 1);
         let owner = client.owner.as_ref().filter(|_| is_shared);
-        let id =
-            owner.map_or_else(|| client.id.clone(), |owner| format!("{} ({owner})", client.id));
+        let id = owner.map_or_else(
+            || client.id.clone(),
+            |owner| format!("{} ({owner})", client.id),
+        );
         vec![
             id,
             text(&client.set),
@@ -217,5 +247,9 @@ fn format_fleet(clients: &[&FleetClient], style: Style) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = clients.iter().map(row).collect();
-    output::format_table(&["client", "set", "state", "commit", "seen", "reason"], &rows, style)
+    output::format_table(
+        &["client", "set", "state", "commit", "seen", "reason"],
+        &rows,
+        style,
+    )
 }

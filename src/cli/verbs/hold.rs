@@ -46,7 +46,10 @@ pub(in crate::cli) struct HoldArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &HoldArgs) -> Result<Exit> {
     let workspace = Workspace::open(&shell.dir)?;
     let plan = {
-        let home = HomeRequest { push: args.push.clone(), local: args.local };
+        let home = HomeRequest {
+            push: args.push.clone(),
+            local: args.local,
+        };
         workspace.plan_hold(&args.environment, &args.reason, &home)?
     };
     change::say_gates(&plan.verdict);

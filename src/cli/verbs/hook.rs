@@ -75,8 +75,8 @@ impl WrittenArgs {
 /// Judge the set that a commit would make, and run its tests
 ///
 /// Reads the index that git names, so what is staged in part is judged as it would be committed.
-/// Exit 1 with what was found: errors and failed tests, and a few new warnings, which refuse none (`refguard validate --staged` shows them). Does nothing where the
-/// commit would change no policy.
+/// Exit 1 with what was found: errors and failed tests, and a few new warnings, which refuse none
+/// (`refguard validate --staged` shows them). Does nothing where the commit would change no policy.
 ///
 /// What was found sound is remembered in the git directory, so that the next commit costs what it
 /// changes.
@@ -148,7 +148,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &HookArgs) -> Result<Exit> {
 fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
     let program = std::env::current_exe().unwrap_or_else(|_| "refguard".into());
     let current = std::env::current_dir().unwrap_or_default();
-    let near = |path: &Path| path.strip_prefix(&current).unwrap_or(path).display().to_string();
+    let near = |path: &Path| {
+        path.strip_prefix(&current)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
     let installed = Workspace::open(&shell.dir)?.install_hooks(&program, args.here)?;
     if args.written.is_json() {
         print::write_json(&installation_object(&installed))?;
@@ -163,7 +168,10 @@ fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
             [] => String::new(),
             some => format!("; calls {} first", some.join(" and ")),
         };
-        text.push_str(&escape_terminal(&format!("{what} {}{first}", near(&hook.path))));
+        text.push_str(&escape_terminal(&format!(
+            "{what} {}{first}",
+            near(&hook.path)
+        )));
         text.push('\n');
     }
     print::write_results(&text)?;
@@ -179,7 +187,10 @@ fn install_hooks(shell: &Shell, args: &InstallArgs) -> Result<Exit> {
 
 fn installation_object(installed: &HookInstallation) -> Value {
     let paths = |paths: &[PathBuf]| -> Vec<String> {
-        paths.iter().map(|path| path.display().to_string()).collect()
+        paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
     };
     let hook = |hook: &InstalledHook| {
         json!({
@@ -288,7 +299,10 @@ fn pre_push(shell: &Shell, args: &PrePushArgs) -> Result<Exit> {
 
 fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
     let updates = read_updates(RefUpdate::from_received)?;
-    let options = ReceiveOptions { root: args.root.clone(), pusher: args.pusher.clone() };
+    let options = ReceiveOptions {
+        root: args.root.clone(),
+        pusher: args.pusher.clone(),
+    };
     let refusals = judge_received(&shell.dir, &updates, options)?;
     match args.written.is_json() {
         true => print::write_json(&refusals_object(&refusals, None))?,
@@ -301,7 +315,10 @@ fn pre_receive(shell: &Shell, args: &PreReceiveArgs) -> Result<Exit> {
 fn read_updates(parse: fn(&str) -> Result<RefUpdate>) -> Result<Vec<RefUpdate>> {
     let text =
         std::io::read_to_string(std::io::stdin().lock()).context("cannot read what git says")?;
-    text.lines().filter(|line| !line.is_empty()).map(parse).collect()
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(parse)
+        .collect()
 }
 
 /// Refused refs for programs; `unjudged`: why the push was not judged at all.
@@ -315,7 +332,12 @@ fn refusals_object(refusals: &[PushRefusal], unjudged: Option<String>) -> Value 
 }
 
 fn print_refusals(word: &str, refusals: &[PushRefusal]) {
-    for PushRefusal { name, message, words } in refusals {
+    for PushRefusal {
+        name,
+        message,
+        words,
+    } in refusals
+    {
         print::write_message(&format!("{word} {name}: {message}"));
         change::say_words(words);
     }

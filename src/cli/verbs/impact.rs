@@ -47,7 +47,11 @@ struct ImpactReport {
 }
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ImpactArgs) -> Result<Exit> {
-    let Sides { base, head, workspace } = args.sides.read_both(shell)?;
+    let Sides {
+        base,
+        head,
+        workspace,
+    } = args.sides.read_both(shell)?;
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let now = args.sides.instant(&workspace);
     let mut impact = progress::while_working("working out what changes", || {

@@ -39,7 +39,8 @@ enum From {
 ///
 /// Example: refguard import litellm config.yaml -o my-policies
 ///
-/// Example: refguard import litellm --policies policies.json --attachments attachments.json -o my-policies
+/// Example: refguard import litellm --policies policies.json --attachments attachments.json -o
+/// my-policies
 #[derive(Debug, Args)]
 struct LitellmArgs {
     /// The proxy's config
@@ -70,7 +71,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         (Some(config), ..) => {
             let report = ops::import_litellm(&shell.dir.join(config), &out)?;
             print_commit(&report, args);
-            DatabaseReport { report, ..DatabaseReport::default() }
+            DatabaseReport {
+                report,
+                ..DatabaseReport::default()
+            }
         }
         (None, Some(policies), Some(attachments)) => {
             let done = ops::import_litellm_database(
@@ -85,7 +89,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
     };
     if args.format == Format::Json {
         print::write_json(&ImportObject::of(&done))?;
-        return Ok(Exit::fault_if(done.report.findings.iter().any(Finding::is_error)));
+        return Ok(Exit::fault_if(
+            done.report.findings.iter().any(Finding::is_error),
+        ));
     }
     let imported = &done.report;
     let report = Report {
@@ -93,7 +99,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         sources: &imported.sources,
         checked: Checked {
             // Those that were written; where none was, those that were read.
-            files: if imported.files > 0 { imported.files } else { imported.sources.len() },
+            files: if imported.files > 0 {
+                imported.files
+            } else {
+                imported.sources.len()
+            },
             policies: imported.counts.policies,
             attachments: imported.counts.attachments,
             tests: 0,
@@ -101,9 +111,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ImportArgs) -> Result<Exit> {
         prefix: "",
     };
     let mut text = Vec::new();
-    output::render(&report, args.format, print::choose_style(shell.color), &mut text)?;
+    output::render(
+        &report,
+        args.format,
+        print::choose_style(shell.color),
+        &mut text,
+    )?;
     print::write_results(&String::from_utf8_lossy(&text))?;
-    Ok(Exit::fault_if(imported.findings.iter().any(Finding::is_error)))
+    Ok(Exit::fault_if(
+        imported.findings.iter().any(Finding::is_error),
+    ))
 }
 
 /// What came of an import, for programs.
@@ -130,7 +147,11 @@ struct ImportObject<'a> {
 impl<'a> ImportObject<'a> {
     fn of(done: &'a DatabaseReport) -> Self {
         let report = &done.report;
-        let errors = report.findings.iter().filter(|finding| finding.is_error()).count();
+        let errors = report
+            .findings
+            .iter()
+            .filter(|finding| finding.is_error())
+            .count();
         let (commit, not_committed) = match &report.committed {
             None => (None, None),
             Some(Committed::InNew { commit, .. } | Committed::InEnclosing(commit)) => {
@@ -157,7 +178,9 @@ impl<'a> ImportObject<'a> {
 
 /// What came of a config, on stderr, and what to do next.
 fn print_commit(done: &ImportReport, args: &LitellmArgs) {
-    let Some(committed) = &done.committed else { return };
+    let Some(committed) = &done.committed else {
+        return;
+    };
     let folder = args.out.display();
     let said = match committed {
         Committed::InNew { commit, .. } => {
@@ -167,7 +190,13 @@ fn print_commit(done: &ImportReport, args: &LitellmArgs) {
         Committed::Not(reason) => format!("wrote `{folder}`, not committed: {reason}"),
     };
     print::write_message(&said);
-    if matches!(committed, Committed::InNew { anonymous: true, .. }) {
+    if matches!(
+        committed,
+        Committed::InNew {
+            anonymous: true,
+            ..
+        }
+    ) {
         print::write_message(
             "git does not know who you are: the commit is by `refguard`; set user.name and user.email",
         );

@@ -14,8 +14,8 @@ use crate::ops;
 
 /// Make a new policy repository from the embedded example, with a first commit, promoted
 ///
-/// A folder within a git repository that does not ignore it is refused: git does not look into a repository
-/// within another. `--here` writes the example there, for you to commit and promote.
+/// A folder within a git repository that does not ignore it is refused: git does not look into a
+/// repository within another. `--here` writes the example there, for you to commit and promote.
 ///
 /// The example is a realistic set: a baseline, two regulated domains, a policy for some models, a
 /// pipeline, an exemption done rightly, a catalog, tests and invariants.
@@ -65,7 +65,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
             };
             let (target, files) = (args.target.display(), count_policies(&made.files));
             let commit = made.commit.short();
-            print::write_line(&format!("made {target}: {files} files, commit {commit}, {next}"))?;
+            print::write_line(&format!(
+                "made {target}: {files} files, commit {commit}, {next}"
+            ))?;
         }
     }
     Ok(Exit::Fine)

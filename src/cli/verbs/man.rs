@@ -23,7 +23,10 @@ pub(in crate::cli) struct ManArgs {
 /// What each exit code means: the same of every verb.
 const EXITS: [(&str, &str); 4] = [
     ("0", "fine; warnings too"),
-    ("1", "the policies are at fault: an error, a failed test, a refused gate, a false invariant"),
+    (
+        "1",
+        "the policies are at fault: an error, a failed test, a refused gate, a false invariant",
+    ),
     ("2", "usage, I/O or git trouble"),
     ("3", "somebody else was first"),
 ];
@@ -57,7 +60,11 @@ pub(in crate::cli) fn run(
         path.push(below.get_name());
         found = below;
     }
-    pages.extend(found.get_subcommands().map(|it| format!("{}-{}", path.join("-"), it.get_name())));
+    pages.extend(
+        found
+            .get_subcommands()
+            .map(|it| format!("{}-{}", path.join("-"), it.get_name())),
+    );
     let mut text = Vec::new();
     write_page(found.clone(), &path, &pages, &mut text)?;
     // Each section begins with it; a page needs it once.
@@ -81,7 +88,10 @@ fn write_page(
             true => arg.help_heading("Options of every verb"),
             false => arg,
         });
-    let has_notes = command.get_after_long_help().or_else(|| command.get_after_help()).is_some();
+    let has_notes = command
+        .get_after_long_help()
+        .or_else(|| command.get_after_help())
+        .is_some();
     let has_verbs = command.has_subcommands();
     let page = Man::new(command)
         .title(path.join("-").to_uppercase())

@@ -17,8 +17,8 @@ use crate::output;
 /// Tell what each name of the catalog gets
 ///
 /// A request for every combination of names; those that get the same make one row. What else the
-/// requests have is given as for `resolve`: --by team --model gpt-4o. Asks what is in production; see
-/// --env, --at and --worktree.
+/// requests have is given as for `resolve`: --by team --model gpt-4o. Asks what is in production;
+/// see --env, --at and --worktree.
 ///
 /// Example: refguard matrix --by team,model --guardrail hipaa_audit
 #[derive(Debug, Args)]
@@ -66,7 +66,9 @@ enum MatrixFormat {
 fn dimension() -> impl TypedValueParser<Value = Dimension> {
     let words = PossibleValuesParser::new(Dimension::WRITTEN.map(Dimension::singular));
     words.map(|word| {
-        let named = Dimension::WRITTEN.into_iter().find(|of| of.singular() == word);
+        let named = Dimension::WRITTEN
+            .into_iter()
+            .find(|of| of.singular() == word);
         named.unwrap_or(Dimension::Team)
     })
 }
@@ -79,8 +81,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     };
     let workspace = args.asked.open(shell)?;
     let source = args.asked.source(&workspace)?;
-    let (engine, origin) =
-        shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
+    let (engine, origin) = shell.judge_set(
+        &workspace,
+        &mut TrackedSet::default(),
+        &source,
+        Rules::OfThen,
+    )?;
     let engine = engine.as_of(args.asked.instant(&workspace));
     warn_of_unlisted(&engine, &question.context);
 

@@ -103,10 +103,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
     let request = PromoteRequest {
         to: args.to.clone(),
         revision: args.revision.clone(),
-        selection: Selection { policies: args.policies.clone(), removed: args.removed.clone() },
+        selection: Selection {
+            policies: args.policies.clone(),
+            removed: args.removed.clone(),
+        },
         reason: args.reason.clone(),
         expect: args.expect.clone(),
-        home: HomeRequest { push: args.push.clone(), local: args.local },
+        home: HomeRequest {
+            push: args.push.clone(),
+            local: args.local,
+        },
         lowered: Lowered {
             unpublished: args.allow_unpublished,
             older: args.allow_older,
@@ -131,7 +137,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
     change::done(&workspace.promote(&plan)?, "promoted", args.format)
 }
 
-/// Where the environment has the set already no gate is asked: a hold, and a move that no promotion made, are said here.
+/// Where the environment has the set already no gate is asked: a hold, and a move that no promotion
+/// made, are said here.
 fn warn_of_what_no_gate_saw(plan: &Plan) {
     let ledger = &plan.environment.ledger;
     if ledger.external().is_some() {
@@ -142,6 +149,8 @@ fn warn_of_what_no_gate_saw(plan: &Plan) {
     }
     if let Some((promotion, reason)) = ledger.hold() {
         let number = promotion.record.number;
-        print::write_message(&format!("warning: on hold since promotion {number}: {reason}"));
+        print::write_message(&format!(
+            "warning: on hold since promotion {number}: {reason}"
+        ));
     }
 }

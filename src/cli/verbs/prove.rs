@@ -44,15 +44,19 @@ pub(in crate::cli) struct ProveArgs {
 pub(in crate::cli) fn run(shell: &Shell, args: &ProveArgs) -> Result<Exit> {
     let valid = shell.load_set_by(&args.source, Rules::OfNow)?;
     let now = args.now.instant(&valid.workspace, args.source.revision());
-    let options = ProveOptions { no_unguarded: args.no_unguarded, monotone: args.monotone };
+    let options = ProveOptions {
+        no_unguarded: args.no_unguarded,
+        monotone: args.monotone,
+    };
     let proof = progress::while_working("proving", || {
         prove_from(&valid.engine, now, options, &args.budget.budget())
     });
     match args.format {
         ChangeFormat::Json => print::write_json(&proof)?,
-        ChangeFormat::Human => {
-            shell.write_page(&output::proof_human(&proof, print::choose_style(shell.color)))?
-        }
+        ChangeFormat::Human => shell.write_page(&output::proof_human(
+            &proof,
+            print::choose_style(shell.color),
+        ))?,
         ChangeFormat::Markdown => print::write_results(&output::proof_markdown(&proof))?,
     }
     Ok(Exit::fault_if(!proof.holds()))

@@ -46,7 +46,10 @@ pub(in crate::cli) struct ReleaseArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReleaseArgs) -> Result<Exit> {
     let workspace = Workspace::open(&shell.dir)?;
-    let home = HomeRequest { push: args.push.clone(), local: args.local };
+    let home = HomeRequest {
+        push: args.push.clone(),
+        local: args.local,
+    };
     let plan = workspace.plan_release(&args.environment, &args.reason, &home)?;
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {

@@ -17,17 +17,18 @@ use crate::output;
 
 /// Tell what a change would have done to the requests of a log
 ///
-/// Each request of the decision log, of LiteLLM's spend log (rows as JSON lines) or of a batch is answered
-/// by both sets: how many rows lose or gain what, by team and model, with an example and the region of
-/// `impact` that they lie in; which regions no row lies in; and which rows do not say enough. Rows are
-/// answered as of now; where something expires later, what becomes of them from then on is told too.
-/// Without BASE and HEAD: production against the work tree. Logs may be packed (gzip, zstd).
+/// Each request of the decision log, of LiteLLM's spend log (rows as JSON lines) or of a batch is
+/// answered by both sets: how many rows lose or gain what, by team and model, with an example and
+/// the region of `impact` that they lie in; which regions no row lies in; and which rows do not say
+/// enough. Rows are answered as of now; where something expires later, what becomes of them from
+/// then on is told too. Without BASE and HEAD: production against the work tree. Logs may be packed
+/// (gzip, zstd).
 ///
 /// Example: refguard replay decisions.jsonl.zst production main --since 24h
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReplayArgs {
-    /// The logs (`-`: standard input), then the set before and the set after, as revisions: a word that
-    /// names no file is one
+    /// The logs (`-`: standard input), then the set before and the set after, as revisions: a word
+    /// that names no file is one
     #[arg(value_name = "LOG… [BASE] [HEAD]", required = true)]
     words: Vec<String>,
 
@@ -59,8 +60,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     }
     let (typed, head) = (head.clone(), Source::of_head(head.as_deref(), args.staged));
     let rows = args.rows.selection(logs)?;
-    let Sides { base, head, workspace } =
-        read_sides(shell, base.as_deref().unwrap_or("production"), &head, &args.fetch)?;
+    let Sides {
+        base,
+        head,
+        workspace,
+    } = read_sides(
+        shell,
+        base.as_deref().unwrap_or("production"),
+        &head,
+        &args.fetch,
+    )?;
     let now = args.now.instant(&workspace, typed.as_deref());
 
     let (budget, engines) = (args.budget.budget(), (&base.engine, &head.engine));
@@ -74,9 +83,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
     })?;
     match args.format {
         ChangeFormat::Json => print::write_json(&replay)?,
-        ChangeFormat::Human => {
-            shell.write_page(&output::replay_human(&replay, print::choose_style(shell.color)))?
-        }
+        ChangeFormat::Human => shell.write_page(&output::replay_human(
+            &replay,
+            print::choose_style(shell.color),
+        ))?,
         ChangeFormat::Markdown => print::write_results(&output::replay_markdown(&replay))?,
     }
     Ok(Exit::Fine)
@@ -97,11 +107,21 @@ impl Words {
         let logs = words.iter().take_while(|word| is_log(word)).count().max(1);
         let (logs, revisions) = words.split_at_checked(logs).unwrap_or((words, &[]));
         match revisions {
-            [] => Ok(Self { logs: logs.to_vec(), base: None, head: None }),
-            [base] => Ok(Self { logs: logs.to_vec(), base: Some(base.clone()), head: None }),
-            [base, head] => {
-                Ok(Self { logs: logs.to_vec(), base: Some(base.clone()), head: Some(head.clone()) })
-            }
+            [] => Ok(Self {
+                logs: logs.to_vec(),
+                base: None,
+                head: None,
+            }),
+            [base] => Ok(Self {
+                logs: logs.to_vec(),
+                base: Some(base.clone()),
+                head: None,
+            }),
+            [base, head] => Ok(Self {
+                logs: logs.to_vec(),
+                base: Some(base.clone()),
+                head: Some(head.clone()),
+            }),
             [first, ..] => bail!(
                 "`{first}` names no file, so it and the {} words behind it are revisions: there are two at most",
                 revisions.len() - 1
@@ -117,7 +137,12 @@ mod tests {
     #[test]
     fn words_that_name_files_are_logs_and_the_others_are_revisions() {
         let sort = |words: &[&str]| {
-            Words::sort(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+            Words::sort(
+                &words
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .collect::<Vec<_>>(),
+            )
         };
         let sorted = sort(&["Cargo.toml", "-", "production", "HEAD"]).unwrap();
         assert_eq!(sorted.logs, ["Cargo.toml", "-"]);
@@ -128,7 +153,9 @@ mod tests {
         // The first is a log even if it is not there: then that is what is said.
         assert_eq!(sort(&["gone.jsonl", "main"]).unwrap().logs, ["gone.jsonl"]);
         assert_eq!(sort(&["Cargo.toml"]).unwrap().base, None);
-        let said = sort(&["Cargo.toml", "a", "b", "c"]).unwrap_err().to_string();
+        let said = sort(&["Cargo.toml", "a", "b", "c"])
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("`a` names no file"), "{said}");
     }
 }

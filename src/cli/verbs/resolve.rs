@@ -69,12 +69,16 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     let request = build_request(&mut history, context, &args.policies)?;
     let version = number_versions(&mut history, &valid);
     let resolution = valid.engine.resolve(&request);
-    let near = args.explain.then(|| explain_request(&valid.engine, &request));
+    let near = args
+        .explain
+        .then(|| explain_request(&valid.engine, &request));
     let answer = valid.answer(&resolution, near.as_deref(), &version);
     match args.format {
         BasicFormat::Json => print::write_json_bytes(&add_version(answer.to_json()))?,
-        BasicFormat::Human => shell
-            .write_page(&output::format_resolution(&answer, print::choose_style(shell.color)))?,
+        BasicFormat::Human => shell.write_page(&output::format_resolution(
+            &answer,
+            print::choose_style(shell.color),
+        ))?,
     }
     Ok(Exit::Fine)
 }
@@ -86,7 +90,13 @@ impl ValidSet {
         explain: Option<&'a [Near]>,
         version: Numbering<'a>,
     ) -> Answer<'a> {
-        Answer { origin: self.origin.borrow(), resolution, version, fields: Fields::ALL, explain }
+        Answer {
+            origin: self.origin.borrow(),
+            resolution,
+            version,
+            fields: Fields::ALL,
+            explain,
+        }
     }
 }
 
@@ -96,7 +106,10 @@ fn build_request(
     context: Context,
     policies: &[String],
 ) -> Result<Request> {
-    let policies = policies.iter().map(|name| history.requested(name)).collect::<Result<_>>()?;
+    let policies = policies
+        .iter()
+        .map(|name| history.requested(name))
+        .collect::<Result<_>>()?;
     Ok(Request { context, policies })
 }
 
@@ -155,12 +168,17 @@ fn answer_line(
     let resolution = valid.engine.resolve(&request);
     let near = with_explain.then(|| explain_request(&valid.engine, &request));
     let version = number_versions(history, valid);
-    let mut line = add_version(valid.answer(&resolution, near.as_deref(), &version).to_json());
+    let mut line = add_version(
+        valid
+            .answer(&resolution, near.as_deref(), &version)
+            .to_json(),
+    );
     line.push(b'\n');
     Ok(line)
 }
 
-/// The answer with the version of its format, as every other JSON object of the command line has it.
+/// The answer with the version of its format, as every other JSON object of the command line has
+/// it.
 fn add_version(answer: Vec<u8>) -> Vec<u8> {
     match answer.strip_prefix(b"{") {
         Some(rest) => [b"{\"version\":1,", rest].concat(),

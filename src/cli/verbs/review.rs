@@ -13,9 +13,9 @@ use crate::output::{self, LinkTemplate, PlaceLinks};
 
 /// Put together what a reviewer needs to know of a change
 ///
-/// A verdict in one line; who loses and gains what, in names of the catalog; safeguards that are lost;
-/// findings that are new; failed tests by cause; what the gates would say; whom to ask. Then what is
-/// gained or stays, and the exact regions of requests. BASE is taken where the change
+/// A verdict in one line; who loses and gains what, in names of the catalog; safeguards that are
+/// lost; findings that are new; failed tests by cause; what the gates would say; whom to ask. Then
+/// what is gained or stays, and the exact regions of requests. BASE is taken where the change
 /// began, so what was merged since is no part of it. Without arguments: the publish branch against
 /// the work tree. Exit 1: the set after has an error or a failed test.
 ///
@@ -43,7 +43,8 @@ pub(in crate::cli) struct ReviewArgs {
     #[command(flatten)]
     detail: DetailArgs,
 
-    /// Tell also what the change would have done to the requests of a log, as `replay` does (repeatable)
+    /// Tell also what the change would have done to the requests of a log, as `replay` does
+    /// (repeatable)
     #[arg(long = "replay", value_name = "LOG")]
     logs: Vec<String>,
 
@@ -77,7 +78,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
         shell.say_how_read(&workspace, revision)?;
     }
     let review = progress::while_working("reviewing", || {
-        workspace.review(args.base.as_deref(), &head, now, &budget, detail, rows.as_ref())
+        workspace.review(
+            args.base.as_deref(),
+            &head,
+            now,
+            &budget,
+            detail,
+            rows.as_ref(),
+        )
     })?;
     match args.format {
         ChangeFormat::Json => print::write_json(&output::review_object(&review))?,
@@ -90,9 +98,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
             };
             print::write_results(&output::review_markdown(&review, &links))?
         }
-        ChangeFormat::Human => {
-            shell.write_page(&output::review_human(&review, print::choose_style(shell.color)))?
-        }
+        ChangeFormat::Human => shell.write_page(&output::review_human(
+            &review,
+            print::choose_style(shell.color),
+        ))?,
     }
     Ok(Exit::fault_if(review.is_faulty()))
 }

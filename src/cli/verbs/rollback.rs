@@ -14,13 +14,14 @@ use crate::repo::Target;
 /// Bring back what was in an environment before, and hold it there
 ///
 /// Makes a promotion with the tree of an earlier one. The environment is then on hold: the next
-/// `promote` is refused until `release`. A second rollback goes further back. Only a set that is not
-/// valid is refused; what the other gates have to say is a warning.
+/// `promote` is refused until `release`. A second rollback goes further back. Only a set that is
+/// not valid is refused; what the other gates have to say is a warning.
 ///
 /// Example: refguard rollback --reason "false positives in support"
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RollbackArgs {
-    /// The promotion to go back to, or the commit of an external move (default: what was in force before)
+    /// The promotion to go back to, or the commit of an external move (default: what was in force
+    /// before)
     #[arg(long, value_name = "N|COMMIT", add = completion::promotions())]
     to: Option<Target>,
 
@@ -66,7 +67,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &RollbackArgs) -> Result<Exit> {
         to: args.to,
         reason: args.reason.clone(),
         expect: args.expect.clone(),
-        home: HomeRequest { push: args.push.clone(), local: args.local },
+        home: HomeRequest {
+            push: args.push.clone(),
+            local: args.local,
+        },
     })?;
     change::say_gates(&plan.verdict);
     if args.dry_run {

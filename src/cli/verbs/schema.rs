@@ -16,8 +16,8 @@ use crate::output;
 /// Example: refguard schema policy > .schema/policy.json
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SchemaArgs {
-    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant (default: one schema for
-    /// all kinds); or `output`
+    /// Repository, Catalog, Policy, PolicyAttachment, PolicyTest or Invariant (default: one schema
+    /// for all kinds); or `output`
     kind: Option<String>,
 
     /// With `output`: the verb, and the verb below it where there is one: `hook install`
@@ -54,11 +54,17 @@ fn schema_of_output(verb: &str) -> Result<serde_json::Value> {
         Err(known) => {
             let below: Vec<String> = known
                 .iter()
-                .filter(|name| name.strip_prefix(verb).is_some_and(|rest| rest.starts_with(' ')))
+                .filter(|name| {
+                    name.strip_prefix(verb)
+                        .is_some_and(|rest| rest.starts_with(' '))
+                })
                 .map(|name| format!("`refguard schema output {name}`"))
                 .collect();
             if !below.is_empty() {
-                bail!("`{verb}` prints nothing itself, the verbs below it do: {}", below.join(", "))
+                bail!(
+                    "`{verb}` prints nothing itself, the verbs below it do: {}",
+                    below.join(", ")
+                )
             }
             let near = suggest_name(verb, known.iter().map(String::as_str));
             let known = known.join(", ");

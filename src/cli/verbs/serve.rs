@@ -83,7 +83,12 @@ pub(in crate::cli) struct ServeArgs {
     max_staleness: Option<Duration>,
 
     /// What a stale set means: not ready, or refused with 503
-    #[arg(long, value_name = "WHAT", default_value = "unready", requires = "max_staleness")]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "unready",
+        requires = "max_staleness"
+    )]
     when_stale: WhenStale,
 
     /// Refuse requests that name a policy which is unknown or not `requestable` (422)
@@ -147,8 +152,8 @@ const MAX_ADDRESS: u64 = 8 << 10;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Notifications")]
 struct NotifyArgs {
-    /// Post what happens to this address, as CloudEvents in JSON (repeatable): http://, https://, or file:PATH of a file
-    /// that holds the address
+    /// Post what happens to this address, as CloudEvents in JSON (repeatable): http://, https://,
+    /// or file:PATH of a file that holds the address
     #[arg(long = "notify", value_name = "URL")]
     receivers: Vec<String>,
 
@@ -158,12 +163,17 @@ struct NotifyArgs {
     #[arg(long = "notify-slack", value_name = "URL")]
     slack: Vec<String>,
 
-    /// Sign what is posted with the secret that is in this variable of the environment (HMAC-SHA256)
+    /// Sign what is posted with the secret that is in this variable of the environment
+    /// (HMAC-SHA256)
     #[arg(long = "notify-secret-env", value_name = "NAME")]
     secret_env: Option<String>,
 
     /// Sign what is posted with the secret that is in this file
-    #[arg(long = "notify-secret-file", value_name = "FILE", conflicts_with = "secret_env")]
+    #[arg(
+        long = "notify-secret-file",
+        value_name = "FILE",
+        conflicts_with = "secret_env"
+    )]
     secret_file: Option<PathBuf>,
 
     /// Trust the certificates that these sign, as PEM, instead of those that this machine trusts
@@ -177,9 +187,14 @@ impl NotifyArgs {
     /// # Errors
     /// Where an address is none, or the secret or the authorities cannot be read.
     fn options(&self) -> Result<Option<NotifyOptions>> {
-        let receivers = self.receivers.iter().map(|text| (text, NotifyForm::CloudEvents));
+        let receivers = self
+            .receivers
+            .iter()
+            .map(|text| (text, NotifyForm::CloudEvents));
         let slack = self.slack.iter().map(|text| (text, NotifyForm::Slack));
-        let targets = receivers.chain(slack).map(|(text, form)| read_receiver(text, form));
+        let targets = receivers
+            .chain(slack)
+            .map(|(text, form)| read_receiver(text, form));
         let targets = targets.collect::<Result<Vec<_>>>()?;
         if targets.is_empty() {
             return Ok(None);
@@ -188,7 +203,11 @@ impl NotifyArgs {
             true => Some(trusted_authorities(self.ca.as_deref())?),
             false => None,
         };
-        Ok(Some(NotifyOptions { targets, secret: self.secret()?, tls }))
+        Ok(Some(NotifyOptions {
+            targets,
+            secret: self.secret()?,
+            tls,
+        }))
     }
 
     fn secret(&self) -> Result<Option<Vec<u8>>> {
@@ -200,7 +219,10 @@ impl NotifyArgs {
             }
             (None, Some(path)) => {
                 let from = format!("`{}`", path.display());
-                (fs::read_to_string(path).with_context(|| format!("cannot read {from}"))?, from)
+                (
+                    fs::read_to_string(path).with_context(|| format!("cannot read {from}"))?,
+                    from,
+                )
             }
             (None, None) => return Ok(None),
         };
@@ -301,7 +323,9 @@ fn required_dimension() -> impl TypedValueParser<Value = Option<Dimension>> {
     let fields = Dimension::WRITTEN.map(Dimension::context_field);
     let words = std::iter::once("").chain(fields);
     PossibleValuesParser::new(words).map(|word| {
-        Dimension::WRITTEN.into_iter().find(|dimension| dimension.context_field() == word)
+        Dimension::WRITTEN
+            .into_iter()
+            .find(|dimension| dimension.context_field() == word)
     })
 }
 
@@ -338,7 +362,9 @@ enum LogFormat {
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "write it as an octal number such as 0660".to_owned())
 }
 
@@ -354,18 +380,36 @@ fn parse_refusal(text: &str) -> Result<u16, String> {
 fn limits_help() -> String {
     let limits = Limits::default();
     let lines = [
-        format!("a request's body has at most {} bytes (413)", limits.body_bytes),
-        format!("bodies that are on their way {} bytes together (503)", limits.bodies_bytes),
-        format!("its head {} bytes and {} headers (431)", limits.header_bytes, limits.headers),
+        format!(
+            "a request's body has at most {} bytes (413)",
+            limits.body_bytes
+        ),
+        format!(
+            "bodies that are on their way {} bytes together (503)",
+            limits.bodies_bytes
+        ),
+        format!(
+            "its head {} bytes and {} headers (431)",
+            limits.header_bytes, limits.headers
+        ),
         format!("one value {MAX_VALUE} bytes, {MAX_TAGS} tags or tools (400)"),
         format!("it names {} policies (400)", limits.named_policies),
-        format!("a batch that is explained has {} requests (422)", limits.explained),
+        format!(
+            "a batch that is explained has {} requests (422)",
+            limits.explained
+        ),
         format!(
             "an answer has {} bytes and takes {:?} (422)",
             limits.answer_bytes, limits.answer_time
         ),
-        format!("a client that takes nothing for {:?} is cut off", limits.write_time),
-        format!("a connection on which nothing is asked for {:?} is closed", limits.idle_time),
+        format!(
+            "a client that takes nothing for {:?} is cut off",
+            limits.write_time
+        ),
+        format!(
+            "a connection on which nothing is asked for {:?} is closed",
+            limits.idle_time
+        ),
     ];
     format!("Limits that no option sets:\n  {}", lines.join("\n  "))
 }
@@ -410,7 +454,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     }
     args.announce(&sockets, &daemon);
 
-    let shadow = args.shadow_options(&dir).map(|options| Shadow::start(hub.clone(), options));
+    let shadow = args
+        .shadow_options(&dir)
+        .map(|options| Shadow::start(hub.clone(), options));
     let shadow = shadow.transpose().context("cannot start")?;
     let options = args.options(&dir, credentials.clone(), decisions.clone(), shadow);
     let (listeners, sockets) = listen::into_listeners(sockets);
@@ -426,8 +472,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         }
         urge();
     };
-    let signals =
-        Signals { hangup: Box::new(hangup), ending: Box::new(move || systemd.stopping()) };
+    let signals = Signals {
+        hangup: Box::new(hangup),
+        ending: Box::new(move || systemd.stopping()),
+    };
     let served = http::serve(listeners, hub, options, signals).context("cannot serve");
     sockets.into_iter().for_each(SocketFile::remove);
     if let Some(log) = &decisions {
@@ -443,7 +491,10 @@ fn make_repository(dir: &Path) -> Result<PathBuf> {
     if !occupied {
         ops::init(dir)?;
     } else if Workspace::open(dir)?.repo().is_err() {
-        bail!("`{}` is not empty and in no git repository: name a new folder", dir.display());
+        bail!(
+            "`{}` is not empty and in no git repository: name a new folder",
+            dir.display()
+        );
     }
     Ok(dir.to_owned())
 }
@@ -462,7 +513,10 @@ fn first_steps(address: &str, with_pages: bool) -> String {
 
 impl ServeArgs {
     fn config(&self, dir: PathBuf) -> Config {
-        let fetch = self.fetch.clone().map(|remote| Fetch { remote, interval: self.interval });
+        let fetch = self.fetch.clone().map(|remote| Fetch {
+            remote,
+            interval: self.interval,
+        });
         Config {
             dir,
             env: GitEnv::from_process(),
@@ -523,7 +577,9 @@ impl ServeArgs {
                 ..Limits::default()
             },
             credentials,
-            hosts: is_guarded.then(|| HostGuard { allowed: safety.allowed_host.clone() }),
+            hosts: is_guarded.then(|| HostGuard {
+                allowed: safety.allowed_host.clone(),
+            }),
             authz: self.authz.options(),
             strict_requests: self.strict_requests,
             decisions,
@@ -539,17 +595,26 @@ impl ServeArgs {
         }
     }
 
-    /// Says where it listens, and after `--init` what to try. That nobody reads it must not end a daemon.
+    /// Says where it listens, and after `--init` what to try. That nobody reads it must not end a
+    /// daemon.
     fn announce(&self, sockets: &[Socket], daemon: &Daemon) {
-        let scheme = if self.safety.tls_cert.is_some() { "https" } else { "http" };
+        let scheme = if self.safety.tls_cert.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let shown: Vec<String> = sockets.iter().map(|socket| socket.url(scheme)).collect();
-        let lines: String =
-            shown.iter().map(|address| format!("listening on {address}\n")).collect();
+        let lines: String = shown
+            .iter()
+            .map(|address| format!("listening on {address}\n"))
+            .collect();
         let _ = print::write_results(&lines);
 
         if self.init.is_some() {
             daemon.wait_for_first_look();
-            let first = shown.first().map(|address| first_steps(address, !self.no_ui));
+            let first = shown
+                .first()
+                .map(|address| first_steps(address, !self.no_ui));
             let _ = print::write_results(&first.unwrap_or_default());
         }
     }
@@ -591,7 +656,11 @@ impl LogArgs {
 
     fn start_decisions(&self, target: LogTarget, hub: &Hub) -> Result<Arc<DecisionLog>> {
         let lines = LineLog::start(target, hub).with_context(|| self.cannot_write())?;
-        Ok(Arc::new(DecisionLog::new(lines, self.decision_sample, self.decision_hash_keys)))
+        Ok(Arc::new(DecisionLog::new(
+            lines,
+            self.decision_sample,
+            self.decision_hash_keys,
+        )))
     }
 }
 
@@ -609,8 +678,8 @@ fn start_logs(args: &LogArgs, color: bool) -> Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }
 
-/// A path that leads to whatever stands there later too: absolute, with its symbolic links. Of a shell's folder, by the
-/// name that the shell has for it.
+/// A path that leads to whatever stands there later too: absolute, with its symbolic links. Of a
+/// shell's folder, by the name that the shell has for it.
 fn lasting_path(dir: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     let named = std::env::var_os("PWD").map(PathBuf::from);

@@ -85,7 +85,12 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     }
     let now = args.now.instant(&valid.workspace, args.source.revision());
     let chosen = args.files.choose(shell, &valid.workspace)?;
-    let suites = valid.engine.set().tests.iter().map(|suite| &*suite.place.file);
+    let suites = valid
+        .engine
+        .set()
+        .tests
+        .iter()
+        .map(|suite| &*suite.place.file);
     if let Some(unmet) = chosen.unmet(suites) {
         bail!("no test stands in `{unmet}`");
     }
@@ -98,20 +103,24 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     };
     let mut history = VersionHistory::new(&valid.workspace);
     let report = progress::while_working("running the tests", || {
-        ops::run_tests(&valid.engine, now, &options, &mut |name| history.requested(name))
+        ops::run_tests(&valid.engine, now, &options, &mut |name| {
+            history.requested(name)
+        })
     })?;
     if report.failed > 0 && args.format == TestFormat::Human {
         say_what_explains(&valid.workspace, &args.source.source(), &report)?;
     }
     match args.format {
         TestFormat::Json => print::write_json(&report)?,
-        TestFormat::Human => {
-            shell.write_page(&output::tests_human(&report, print::choose_style(shell.color)))?
-        }
+        TestFormat::Human => shell.write_page(&output::tests_human(
+            &report,
+            print::choose_style(shell.color),
+        ))?,
         TestFormat::Junit => print::write_results(&output::tests_junit(&report))?,
-        TestFormat::Github => {
-            print::write_results(&output::tests_github(&report, valid.workspace.root().prefix()))?
-        }
+        TestFormat::Github => print::write_results(&output::tests_github(
+            &report,
+            valid.workspace.root().prefix(),
+        ))?,
     }
 
     if args.require_tests && report.cases.is_empty() {
@@ -119,8 +128,14 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
             "no test case ran, and `--require-tests` asks for one".to_owned()
         ));
     }
-    let covered = report.coverage.as_ref().map_or(100.0, |coverage| coverage.percent);
-    if let Some(threshold) = args.threshold.filter(|threshold| covered < f64::from(*threshold)) {
+    let covered = report
+        .coverage
+        .as_ref()
+        .map_or(100.0, |coverage| coverage.percent);
+    if let Some(threshold) = args
+        .threshold
+        .filter(|threshold| covered < f64::from(*threshold))
+    {
         bail!(FaultBesideResults(format!(
             "{covered}% is covered, and `--threshold` asks for {threshold}%"
         )));
@@ -128,18 +143,23 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
     Ok(Exit::fault_if(report.failed > 0))
 }
 
-/// Warnings that may explain a failed case stand before it: a name that the catalog does not have, a policy that
-/// nothing attaches.
+/// Warnings that may explain a failed case stand before it: a name that the catalog does not have,
+/// a policy that nothing attaches.
 fn say_what_explains(workspace: &Workspace, source: &Source, report: &TestReport) -> Result<()> {
     const SHOWN: usize = 5;
     let loaded = workspace.load(source, &Levels::default(), true, &progress::Bar::new())?;
     let found = ops::explain_failures(&loaded.checked.findings, report);
     let found: Vec<Finding> = found.into_iter().cloned().collect();
     let lines = output::finding_lines(&found);
-    lines.iter().take(SHOWN).for_each(|line| print::write_message(line));
+    lines
+        .iter()
+        .take(SHOWN)
+        .for_each(|line| print::write_message(line));
     let more = lines.len().saturating_sub(SHOWN);
     if more > 0 {
-        print::write_message(&format!("and {more} more warnings: see `refguard validate`"));
+        print::write_message(&format!(
+            "and {more} more warnings: see `refguard validate`"
+        ));
     }
     Ok(())
 }

@@ -26,14 +26,15 @@ const NAMED: usize = 10;
 /// Wait until every daemon serves a commit, followers enforce it, or it answers at all
 ///
 /// For a deployment that must not go on before its policies are in force everywhere, and, with
-/// `--ready`, for the health check of a container. Exits 1 when the time is over, or at once where a
-/// daemon rejected the commit; stderr says which daemon serves what, and which client enforces what.
+/// `--ready`, for the health check of a container. Exits 1 when the time is over, or at once where
+/// a daemon rejected the commit; stderr says which daemon serves what, and which client enforces
+/// what.
 ///
 /// Example: refguard wait --commit production --enforced --expect 4 http://10.0.0.5:8731
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WaitArgs {
-    /// The commit: a full hash, or a revision of this repository such as `production`; of what was promoted, such as
-    /// `main`, the promotion that brought it
+    /// The commit: a full hash, or a revision of this repository such as `production`; of what was
+    /// promoted, such as `main`, the promotion that brought it
     #[arg(long, value_name = "REV", required_unless_present = "ready")]
     commit: Option<String>,
 
@@ -67,9 +68,10 @@ pub(in crate::cli) struct WaitArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
     let goal = match &args.commit {
-        Some(revision) => {
-            Goal::Serves { commit: served_commit(shell, revision, &args.set)?, set: &args.set }
-        }
+        Some(revision) => Goal::Serves {
+            commit: served_commit(shell, revision, &args.set)?,
+            set: &args.set,
+        },
         None => Goal::Ready,
     };
     let asker = args.daemons.asker()?;
@@ -99,7 +101,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
     }
 }
 
-/// The commit that a daemon serves where a revision is in force; a full hash need not be in any repository here.
+/// The commit that a daemon serves where a revision is in force; a full hash need not be in any
+/// repository here.
 fn served_commit(shell: &Shell, revision: &str, set: &str) -> Result<String> {
     if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(revision.to_ascii_lowercase());
@@ -132,12 +135,13 @@ enum Standing {
     Enforces,
     /// It was lost while it did: it proves nothing, and hinders nothing.
     Silent,
-    /// It enforces something else: another commit, the same as of another instant, or what it had before it refused.
+    /// It enforces something else: another commit, the same as of another instant, or what it had
+    /// before it refused.
     Other,
 }
 
-/// A follower that tells no instant is judged by the commit alone, any other one by the instants as of which daemons
-/// serve it, too.
+/// A follower that tells no instant is judged by the commit alone, any other one by the instants as
+/// of which daemons serve it, too.
 fn stands(client: &FleetClient, commit: &str, instants: &[Option<Timestamp>]) -> Standing {
     let is_of_now = client.instant.is_none() || instants.contains(&client.instant);
     let is_same = client.commit.as_deref() == Some(commit) && is_of_now;
@@ -155,24 +159,40 @@ fn unenforced(
     expect: usize,
     instants: &[Option<Timestamp>],
 ) -> Vec<Look> {
-    let Goal::Serves { commit, set } = goal else { return Vec::new() };
+    let Goal::Serves { commit, set } = goal else {
+        return Vec::new();
+    };
     let fleet = Fleet::ask(asker, Some(set));
-    let mut looks: Vec<Look> =
-        fleet.failed().map(|(daemon, error)| Look::Lags(format!("{daemon}: {error}"))).collect();
+    let mut looks: Vec<Look> = fleet
+        .failed()
+        .map(|(daemon, error)| Look::Lags(format!("{daemon}: {error}")))
+        .collect();
     let clients = fleet.clients();
     let standing = |client: &FleetClient| stands(client, commit, instants);
-    let enforcing = clients.iter().filter(|client| standing(client) == Standing::Enforces).count();
+    let enforcing = clients
+        .iter()
+        .filter(|client| standing(client) == Standing::Enforces)
+        .count();
     if enforcing < expect {
-        looks.push(Look::Lags(format!("{enforcing} of {expect} clients enforce {commit}")));
+        looks.push(Look::Lags(format!(
+            "{enforcing} of {expect} clients enforce {commit}"
+        )));
     }
     let others: Vec<&FleetClient> = clients
         .into_iter()
         .filter(|client| client.commit.is_some() && standing(client) == Standing::Other)
         .collect();
-    looks.extend(others.iter().take(NAMED).map(|client| Look::Lags(client.describe())));
+    looks.extend(
+        others
+            .iter()
+            .take(NAMED)
+            .map(|client| Look::Lags(client.describe())),
+    );
     if others.len() > NAMED {
         let more = others.len() - NAMED;
-        looks.push(Look::Lags(format!("{more} more clients enforce another commit")));
+        looks.push(Look::Lags(format!(
+            "{more} more clients enforce another commit"
+        )));
     }
     if others.iter().any(|client| client.state == "lost") {
         looks.push(Look::Lags(
@@ -225,7 +245,10 @@ impl Goal<'_> {
     /// Says how the wait ended, by what is in the way still.
     fn tell(&self, looks: &[Look], format: BasicFormat) -> Result<()> {
         if format == BasicFormat::Human {
-            looks.iter().filter_map(Look::words).for_each(print::write_message);
+            looks
+                .iter()
+                .filter_map(Look::words)
+                .for_each(print::write_message);
             return Ok(());
         }
         let (commit, set) = match self {
@@ -253,19 +276,30 @@ impl Goal<'_> {
         let (commit, set) = match self {
             Self::Ready if answer.status == "200" => return Ok(Look::There { instant: None }),
             Self::Ready => {
-                return Ok(Look::Lags(format!("{daemon} {}", answer.title("is not ready"))));
+                return Ok(Look::Lags(format!(
+                    "{daemon} {}",
+                    answer.title("is not ready")
+                )));
             }
             Self::Serves { commit, set } => (commit, set),
         };
         let status = answer.json()?;
-        let sets =
-            status.get("sets").and_then(Value::as_array).context("its status has no sets")?;
+        let sets = status
+            .get("sets")
+            .and_then(Value::as_array)
+            .context("its status has no sets")?;
         let is_named = |found: &&Value| found.get("name").and_then(Value::as_str) == Some(set);
         let found = sets.iter().find(is_named);
-        let served = found.and_then(|found| found.get("commit")).and_then(Value::as_str);
+        let served = found
+            .and_then(|found| found.get("commit"))
+            .and_then(Value::as_str);
         if served == Some(commit) {
-            let instant = found.and_then(|found| found.get("instant")).and_then(Value::as_str);
-            return Ok(Look::There { instant: instant.and_then(|instant| instant.parse().ok()) });
+            let instant = found
+                .and_then(|found| found.get("instant"))
+                .and_then(Value::as_str);
+            return Ok(Look::There {
+                instant: instant.and_then(|instant| instant.parse().ok()),
+            });
         }
         if let Some(why) = found.and_then(|found| rejection(found, commit)) {
             return Ok(Look::Hopeless(format!("{daemon} rejected {commit}: {why}")));
@@ -284,12 +318,22 @@ fn rejection(set: &Value, commit: &str) -> Option<String> {
         return None;
     }
     let text = |value: &Value, field: &str| {
-        value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        value
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     };
-    let first = rejected.get("findings").and_then(Value::as_array).and_then(|all| all.first());
+    let first = rejected
+        .get("findings")
+        .and_then(Value::as_array)
+        .and_then(|all| all.first());
     Some(match first {
         Some(finding) => {
-            let line = finding.get("line").and_then(Value::as_u64).unwrap_or_default();
+            let line = finding
+                .get("line")
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
             let (file, code) = (text(finding, "file"), text(finding, "code"));
             format!("{file}:{line}: {code} {}", text(finding, "message"))
         }

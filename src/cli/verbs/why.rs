@@ -50,15 +50,22 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WhyArgs) -> Result<Exit> {
     let context = args.context.context()?;
     let workspace = args.asked.open(shell)?;
     let source = args.asked.source(&workspace)?;
-    let (engine, origin) =
-        shell.judge_set(&workspace, &mut TrackedSet::default(), &source, Rules::OfThen)?;
+    let (engine, origin) = shell.judge_set(
+        &workspace,
+        &mut TrackedSet::default(),
+        &source,
+        Rules::OfThen,
+    )?;
     let engine = engine.as_of(args.asked.instant(&workspace));
     warn_of_unlisted(&engine, &context);
     warn_of_unknown(&engine, &args.policies);
 
     let mut history = VersionHistory::new(&workspace);
     let policies = args.policies.iter().map(|name| history.requested(name));
-    let request = Request { context, policies: policies.collect::<Result<_>>()? };
+    let request = Request {
+        context,
+        policies: policies.collect::<Result<_>>()?,
+    };
     let givers = explain_guardrail(&engine, &request, &args.guardrail)?;
     let why = Why::new(&origin, &request.context, &args.guardrail, givers);
     match args.format {

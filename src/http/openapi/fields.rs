@@ -1,7 +1,7 @@
 //! The names of the fields that a type reads, asked of its own `Deserialize`.
 //!
-//! A derived `Deserialize` tells its deserializer the names of the fields before it reads any. This deserializer keeps
-//! them and then refuses. A type that is no struct has none.
+//! A derived `Deserialize` tells its deserializer the names of the fields before it reads any. This
+//! deserializer keeps them and then refuses. A type that is no struct has none.
 
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;

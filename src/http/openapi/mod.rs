@@ -1,6 +1,7 @@
 //! `/openapi.json`: made once, at the start, from the table of endpoints.
 //!
-//! Owns how a table is written as OpenAPI 3.1, and the schemas that several endpoints share (`schemas.json`).
+//! Owns how a table is written as OpenAPI 3.1, and the schemas that several endpoints share
+//! (`schemas.json`).
 
 mod fields;
 
@@ -33,14 +34,21 @@ const SET_BY_QUERY: Parameter = Parameter::optional(
     "An environment's name, or `worktree`; by default production",
     Values::Text,
 );
-const SET_BY_HEADER: Parameter =
-    Parameter::optional("X-Refguard-Set", "As `?set=`, percent-encoded", Values::Encoded);
+const SET_BY_HEADER: Parameter = Parameter::optional(
+    "X-Refguard-Set",
+    "As `?set=`, percent-encoded",
+    Values::Encoded,
+);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get("/openapi.json", "openapi", openapi)
             .about(Tag::Health, "This document")
-            .with_answer(StatusCode::OK, "OpenAPI 3.1", json_body(json!({ "type": "object" }))),
+            .with_answer(
+                StatusCode::OK,
+                "OpenAPI 3.1",
+                json_body(json!({ "type": "object" })),
+            ),
     ]
 }
 
@@ -90,7 +98,12 @@ pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Erro
 
 /// The operations of an endpoint, by method.
 fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
-    let one = |method: &str| vec![(method.to_owned(), operation(endpoint, endpoint.id.to_owned()))];
+    let one = |method: &str| {
+        vec![(
+            method.to_owned(),
+            operation(endpoint, endpoint.id.to_owned()),
+        )]
+    };
     match endpoint.verb {
         Verb::Get => one("get"),
         Verb::Post => one("post"),
@@ -99,7 +112,10 @@ fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
         Verb::Any => METHODS
             .iter()
             .map(|(method, suffix)| {
-                ((*method).to_owned(), operation(endpoint, format!("{}{suffix}", endpoint.id)))
+                (
+                    (*method).to_owned(),
+                    operation(endpoint, format!("{}{suffix}", endpoint.id)),
+                )
             })
             .collect(),
     }
@@ -115,7 +131,10 @@ fn operation(endpoint: &Endpoint, id: String) -> Value {
     });
     if let (Some(schema), Some(fields)) = (&endpoint.request, operation.as_object_mut()) {
         let content = json!({ "application/json": { "schema": schema } });
-        fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+        fields.insert(
+            "requestBody".to_owned(),
+            json!({ "required": true, "content": content }),
+        );
     }
     operation
 }
@@ -131,8 +150,14 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         ("query", &endpoint.query),
         ("header", &endpoint.headers),
     ];
-    let own = own.into_iter().flat_map(|(place, list)| list.iter().map(move |p| (place, *p)));
-    set.iter().copied().chain(own).map(|(place, one)| parameter(place, &one)).collect()
+    let own = own
+        .into_iter()
+        .flat_map(|(place, list)| list.iter().map(move |p| (place, *p)));
+    set.iter()
+        .copied()
+        .chain(own)
+        .map(|(place, one)| parameter(place, &one))
+        .collect()
 }
 
 fn parameter(place: &str, parameter: &Parameter) -> Value {
@@ -164,8 +189,10 @@ fn responses(endpoint: &Endpoint) -> Value {
         responses.insert(status.as_u16().to_string(), response);
     }
     for status in &endpoint.refusals {
-        let problem =
-            [("application/problem+json", json!({ "$ref": "#/components/schemas/Problem" }))];
+        let problem = [(
+            "application/problem+json",
+            json!({ "$ref": "#/components/schemas/Problem" }),
+        )];
         let response = response(endpoint, refusal(*status), &problem);
         responses.insert(status.as_u16().to_string(), response);
     }
@@ -174,8 +201,10 @@ fn responses(endpoint: &Endpoint) -> Value {
 
 fn response(endpoint: &Endpoint, description: &str, contents: &[Content]) -> Value {
     let mut headers = Map::new();
-    headers
-        .insert("X-Refguard-Commit".to_owned(), json!({ "$ref": "#/components/headers/Commit" }));
+    headers.insert(
+        "X-Refguard-Commit".to_owned(),
+        json!({ "$ref": "#/components/headers/Commit" }),
+    );
     for (name, about) in endpoint.answer_headers {
         let header = json!({ "description": about, "schema": { "type": "string" } });
         headers.insert((*name).to_owned(), header);
@@ -224,7 +253,10 @@ mod tests {
             match value {
                 Value::Object(fields) => {
                     if let Some(Value::String(to)) = fields.get("$ref") {
-                        assert!(document.pointer(to.trim_start_matches('#')).is_some(), "{to}");
+                        assert!(
+                            document.pointer(to.trim_start_matches('#')).is_some(),
+                            "{to}"
+                        );
                     }
                     pending.extend(fields.values());
                 }
@@ -243,7 +275,8 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 let names = |list: &Value, key: &str| -> Vec<String> {
                     let list = list.as_array().unwrap().iter();
-                    list.map(|parameter| parameter[key].as_str().unwrap().to_owned()).collect()
+                    list.map(|parameter| parameter[key].as_str().unwrap().to_owned())
+                        .collect()
                 };
                 let statuses = operation["responses"].as_object().unwrap().keys();
                 let statuses = statuses.map(String::as_str).collect::<Vec<_>>().join(" ");

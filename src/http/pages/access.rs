@@ -1,7 +1,8 @@
 //! Who may see pages: whoever may ask the API, and browsers that have signed in.
 //!
-//! Nothing can be changed by a page, so a request that another site makes a browser send (CSRF) could at most end a
-//! session; the cookie is `SameSite=Strict` all the same, and forms are taken from this server's own pages only.
+//! Nothing can be changed by a page, so a request that another site makes a browser send (CSRF)
+//! could at most end a session; the cookie is `SameSite=Strict` all the same, and forms are taken
+//! from this server's own pages only.
 
 use std::time::Duration;
 
@@ -55,14 +56,24 @@ pub(in crate::http) fn refusal(app: &App, request: &Request, caller: Caller) -> 
         let detail = "sign in first, or send a bearer token";
         return Some(Problem::new(StatusCode::UNAUTHORIZED, detail).into_response());
     }
-    let wanted = request.uri().path_and_query().map_or(ROOT, |wanted| wanted.as_str());
+    let wanted = request
+        .uri()
+        .path_and_query()
+        .map_or(ROOT, |wanted| wanted.as_str());
     let next = if path == "/" { ROOT } else { wanted };
-    Some(see_other(&format!("{SIGN_IN}{}", query_of(&[("next", next_page(next))]))))
+    Some(see_other(&format!(
+        "{SIGN_IN}{}",
+        query_of(&[("next", next_page(next))])
+    )))
 }
 
 /// Who looks, once a request was let through.
 pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
-    if has_session(app, headers) { Visitor::SignedIn } else { Visitor::Other }
+    if has_session(app, headers) {
+        Visitor::SignedIn
+    } else {
+        Visitor::Other
+    }
 }
 
 /// Whether a request is of a browser that has signed in.
@@ -71,7 +82,9 @@ pub(in crate::http) fn has_session(app: &App, headers: &HeaderMap) -> bool {
 }
 
 fn is_good(app: &App, key: SessionKey) -> bool {
-    let Some(tokens) = app.options.credentials.tokens() else { return false };
+    let Some(tokens) = app.options.credentials.tokens() else {
+        return false;
+    };
     app.sessions.is_good(key, |token| tokens.has_hash(token))
 }
 
@@ -89,7 +102,9 @@ impl Right {
     pub fn of(app: &App, headers: &HeaderMap) -> Option<Self> {
         let token = Self::Token(guard::owner(app, headers));
         let sessions = sessions(headers).map(Self::Session);
-        std::iter::once(token).chain(sessions).find(|right| right.holds(app))
+        std::iter::once(token)
+            .chain(sessions)
+            .find(|right| right.holds(app))
     }
 
     /// Whether it still holds.
@@ -111,35 +126,57 @@ impl Right {
 
 /// The sessions of a request's cookies.
 pub(super) fn sessions(headers: &HeaderMap) -> impl Iterator<Item = SessionKey> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|it| it.split_once('='));
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let pairs = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|it| it.split_once('='));
     pairs
         .filter(|(name, _)| [COOKIE, SECURE_COOKIE].contains(&name.trim()))
         .map(|(_, id)| SessionKey::of(id.trim()))
 }
 
-/// A page of this server, whatever somebody has written into an address: anything else becomes the first one.
+/// A page of this server, whatever somebody has written into an address: anything else becomes the
+/// first one.
 pub(super) fn next_page(wanted: &str) -> &str {
     let is_plain =
         wanted.len() <= MAX_NEXT && wanted.bytes().all(|byte| (0x21..0x7f).contains(&byte));
     // A browser takes `..`, and its dots in percent signs, out of a path.
     let path = wanted.split(['?', '#']).next().unwrap_or_default();
     let is_page = path.starts_with(ROOT)
-        && ["\\", "//", "/.", "%"].into_iter().all(|odd| !path.contains(odd));
-    if is_plain && is_page && !wanted.starts_with(SIGN_IN) { wanted } else { ROOT }
+        && ["\\", "//", "/.", "%"]
+            .into_iter()
+            .all(|odd| !path.contains(odd));
+    if is_plain && is_page && !wanted.starts_with(SIGN_IN) {
+        wanted
+    } else {
+        ROOT
+    }
 }
 
-/// Whether a form was sent by a page of this server. A browser names the origin of a form; a program need not.
+/// Whether a form was sent by a page of this server. A browser names the origin of a form; a
+/// program need not.
 pub(super) fn is_own_form(headers: &HeaderMap) -> bool {
-    let is_cross = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or(""));
+    let is_cross = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site != "same-origin");
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let origin = headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or(""));
     let is_same = match origin {
         None => true,
         Some(origin) => origin
             .parse::<Uri>()
             .ok()
-            .and_then(|uri| uri.authority().map(|authority| Some(authority.as_str()) == host))
+            .and_then(|uri| {
+                uri.authority()
+                    .map(|authority| Some(authority.as_str()) == host)
+            })
             .unwrap_or(false),
     };
     !is_cross && is_same
@@ -180,15 +217,27 @@ mod tests {
     fn a_form_of_another_site_is_told() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
             let pairs = pairs.iter().map(|(name, value)| {
-                (name.parse::<axum::http::HeaderName>().unwrap(), HeaderValue::from_static(value))
+                (
+                    name.parse::<axum::http::HeaderName>().unwrap(),
+                    HeaderValue::from_static(value),
+                )
             });
             pairs.collect::<HeaderMap>()
         };
         let host = ("host", "refguard.internal:8731");
         assert!(is_own_form(&headers(&[host])));
-        assert!(is_own_form(&headers(&[host, ("origin", "https://refguard.internal:8731")])));
-        assert!(!is_own_form(&headers(&[host, ("origin", "https://evil.example")])));
+        assert!(is_own_form(&headers(&[
+            host,
+            ("origin", "https://refguard.internal:8731")
+        ])));
+        assert!(!is_own_form(&headers(&[
+            host,
+            ("origin", "https://evil.example")
+        ])));
         assert!(!is_own_form(&headers(&[host, ("origin", "null")])));
-        assert!(!is_own_form(&headers(&[host, ("sec-fetch-site", "cross-site")])));
+        assert!(!is_own_form(&headers(&[
+            host,
+            ("sec-fetch-site", "cross-site")
+        ])));
     }
 }

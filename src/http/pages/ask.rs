@@ -57,34 +57,56 @@ impl Asked {
     }
 
     fn is_asked(&self) -> bool {
-        self.pairs().iter().any(|(_, value)| !value.trim().is_empty())
+        self.pairs()
+            .iter()
+            .any(|(_, value)| !value.trim().is_empty())
     }
 
     /// The request; a value of white space only is absent.
     fn context(&self) -> Result<Context, Problem> {
         let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
             let text = self.request.of(dimension);
-            let parts = if dimension.is_set() { split(text) } else { vec![text.trim()] };
-            parts.into_iter().filter(|it| !it.is_empty()).map(move |it| (dimension, it))
+            let parts = if dimension.is_set() {
+                split(text)
+            } else {
+                vec![text.trim()]
+            };
+            parts
+                .into_iter()
+                .filter(|it| !it.is_empty())
+                .map(move |it| (dimension, it))
         });
         let context = Context::from_values(values);
-        context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))
+        context
+            .within_limits()
+            .map_err(|error| Problem::bad_request(error.to_string()))
     }
 }
 
 /// The parts of a list that somebody has typed.
 fn split(text: &str) -> Vec<&str> {
-    text.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect()
+    text.split([',', '\n'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            at: &asked.at,
+            now: &asked.now,
+        })
+        .await?;
 
-    // What was answered is to be shared: its address names the commit, and the instant where one counts, as it also
-    // does for a set that this one is held against.
+    // What was answered is to be shared: its address names the commit, and the instant where one
+    // counts, as it also does for a set that this one is held against.
     let is_against = !asked.against.trim().is_empty();
-    let counts = view.instant_that_counts().or(is_against.then(|| view.instant().to_string()));
+    let counts = view
+        .instant_that_counts()
+        .or(is_against.then(|| view.instant().to_string()));
     let now = counts.unwrap_or_default();
     if let Some(commit) = view.commit().filter(|_| asked.is_asked())
         && (asked.at != commit || asked.now != now)
@@ -94,14 +116,29 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         return Ok(see_other(&format!("/ui/ask{}", query_of(&pairs))));
     }
 
-    let title = if asked.is_asked() { "What a request gets" } else { "Ask" };
+    let title = if asked.is_asked() {
+        "What a request gets"
+    } else {
+        "Ask"
+    };
     let frame = visit.frame_of(title, Section::Ask, &view, ("/ui/ask", &asked.pairs()));
     let against = match asked.against.trim() {
         "" => None,
-        at => Some(visit.view(Wanted { set: &view.name, at, now: &now }).await),
+        at => Some(
+            visit
+                .view(Wanted {
+                    set: &view.name,
+                    at,
+                    now: &now,
+                })
+                .await,
+        ),
     };
     let app = visit.app.clone();
-    let page = visit.app.page_makers.run(move || answer(&app, &view, &frame, &asked, against));
+    let page = visit
+        .app
+        .page_makers
+        .run(move || answer(&app, &view, &frame, &asked, against));
     Ok(send_page(page.await?))
 }
 
@@ -117,7 +154,10 @@ fn answer(
         return Ok(ask_page(frame, &form, catalog, None));
     }
 
-    let request = Request { context: asked.context()?, policies: requested(app, &asked.policies)? };
+    let request = Request {
+        context: asked.context()?,
+        policies: requested(app, &asked.policies)?,
+    };
     let engine = view.engine();
     let resolution = engine.resolve(&request);
     let near = explain_request(engine, &request);
@@ -155,7 +195,11 @@ fn answer(
 
 fn describe(request: &Request) -> String {
     let words = request.context.describe_values();
-    if words.is_empty() { "a request without any of these".to_owned() } else { words }
+    if words.is_empty() {
+        "a request without any of these".to_owned()
+    } else {
+        words
+    }
 }
 
 fn numbering<'v>(
@@ -170,7 +214,9 @@ fn requested(app: &App, typed: &str) -> Result<Vec<Requested>, Problem> {
     let limits = &app.options.limits;
     let names: Vec<&str> = split(typed);
     if names.len() > limits.named_policies || names.iter().any(|name| name.len() > MAX_VALUE) {
-        return Err(Problem::bad_request("too many policies are named, or too long ones"));
+        return Err(Problem::bad_request(
+            "too many policies are named, or too long ones",
+        ));
     }
     let deadline = Instant::now() + limits.answer_time;
     let mut found = Vec::new();

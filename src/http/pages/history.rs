@@ -1,5 +1,5 @@
-//! `/ui/history`, `/ui/difference`, `/ui/change`: what happened to an environment, what lies between two of its
-//! promotions, and what comes next.
+//! `/ui/history`, `/ui/difference`, `/ui/change`: what happened to an environment, what lies
+//! between two of its promotions, and what comes next.
 
 use axum::response::Response;
 use serde::Deserialize;
@@ -46,7 +46,9 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
     let asked: Two = visit.query()?;
     let name = visit.environment(&asked.set)?;
     if asked.from.trim().is_empty() || asked.to.trim().is_empty() {
-        return Err(Problem::bad_request("two promotions are compared: `from` and `to`"));
+        return Err(Problem::bad_request(
+            "two promotions are compared: `from` and `to`",
+        ));
     }
     let frame = visit.frame_about("Difference", Section::History, &name, "/ui/history");
     let hub = visit.app.hub.clone();
@@ -74,7 +76,10 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
 }
 
 fn side(set: &PastSet) -> Side {
-    Side { promotion: set.promotion, commit: set.commit.clone() }
+    Side {
+        promotion: set.promotion,
+        commit: set.commit.clone(),
+    }
 }
 
 /// What would come into an environment with the next promotion.
@@ -83,14 +88,25 @@ pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
     let name = visit.environment(&asked.set)?;
     let frame = visit.frame_about("Change", Section::Change, &name, "/ui/change");
     let (hub, of) = (visit.app.hub.clone(), name.clone());
-    let known = visit.app.historians.run(move || Ok(hub.history().known_change(&of)?)).await?;
+    let known = visit
+        .app
+        .historians
+        .run(move || Ok(hub.history().known_change(&of)?))
+        .await?;
     let change = match known {
         Some(known) => known,
         None => {
             let hub = visit.app.hub.clone();
-            visit.app.analysts.run(move || Ok(hub.history().change(&name)?)).await?
+            visit
+                .app
+                .analysts
+                .run(move || Ok(hub.history().change(&name)?))
+                .await?
         }
     };
-    let made = visit.app.page_makers.run(move || Ok(change_page(&frame, &change)));
+    let made = visit
+        .app
+        .page_makers
+        .run(move || Ok(change_page(&frame, &change)));
     Ok(send_page(made.await?))
 }

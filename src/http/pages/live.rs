@@ -1,7 +1,7 @@
 //! `/ui/events`: tells open pages that something has changed, as server-sent events.
 //!
-//! One task looks at the daemon's state, when a set is swapped and once a second while any page is open; a page costs a
-//! connection and a line every half minute.
+//! One task looks at the daemon's state, when a set is swapped and once a second while any page is
+//! open; a page costs a connection and a line every half minute.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -27,8 +27,8 @@ use crate::http::app::App;
 use crate::http::attempts::Peer;
 use crate::http::problem::Problem;
 
-/// Pages that may follow at once, and never more than half of all connections; others are shown as they were, and try
-/// again later.
+/// Pages that may follow at once, and never more than half of all connections; others are shown as
+/// they were, and try again later.
 const MAX_PAGES: usize = 700;
 /// Pages of one session, one token, or one address where no tokens are asked for.
 const MAX_OF_HOLDER: usize = 50;
@@ -55,17 +55,45 @@ impl Now {
         let mut hasher = DefaultHasher::new();
         status.notes.hash(&mut hasher);
         for set in &status.sets {
-            let rejected = set.rejected.as_ref().map(|it| (&it.commit, it.at, it.errors));
+            let rejected = set
+                .rejected
+                .as_ref()
+                .map(|it| (&it.commit, it.at, it.errors));
             let failing = set.failing.as_ref().map(|it| (&it.message, it.since));
             let hold = set.hold.as_ref().map(|it| (&it.reason, &it.since));
-            (&set.name, &set.commit, &set.ref_commit, set.stale, set.behind).hash(&mut hasher);
-            (&set.digest, set.loaded_at, set.source, set.instant, set.valid_until)
+            (
+                &set.name,
+                &set.commit,
+                &set.ref_commit,
+                set.stale,
+                set.behind,
+            )
                 .hash(&mut hasher);
-            (rejected, failing, hold, set.outdated.as_ref().map(|it| it.errors)).hash(&mut hasher);
+            (
+                &set.digest,
+                set.loaded_at,
+                set.source,
+                set.instant,
+                set.valid_until,
+            )
+                .hash(&mut hasher);
+            (
+                rejected,
+                failing,
+                hold,
+                set.outdated.as_ref().map(|it| it.errors),
+            )
+                .hash(&mut hasher);
         }
         format!("{tally:?}").hash(&mut hasher);
-        let sets = status.sets.into_iter().filter_map(|set| Some((set.name, set.commit?)));
-        Self { live: format!("{:016x}", hasher.finish()), sets: sets.collect() }
+        let sets = status
+            .sets
+            .into_iter()
+            .filter_map(|set| Some((set.name, set.commit?)));
+        Self {
+            live: format!("{:016x}", hasher.finish()),
+            sets: sets.collect(),
+        }
     }
 
     fn event(&self) -> Bytes {
@@ -130,7 +158,10 @@ impl Place {
         *own += 1;
         pages.all += 1;
         app.measures.following.inc();
-        Ok(Self { app: app.clone(), holder })
+        Ok(Self {
+            app: app.clone(),
+            holder,
+        })
     }
 }
 
@@ -215,7 +246,11 @@ fn begin(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes>, Prob
         let detail = "sign in first, or send a bearer token";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
     };
-    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Socket);
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .copied()
+        .unwrap_or(Peer::Socket);
     let place = Place::take(&app, Holder::new(right, peer))?;
     let (send, receive) = mpsc::channel(2);
     tokio::spawn(async move {
@@ -229,7 +264,9 @@ fn send_events(receive: mpsc::Receiver<Bytes>) -> Response {
     let mut response = Body::new(EventBody(receive)).into_response();
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guard_response(&mut response);
     response
 }
@@ -282,6 +319,8 @@ impl hyper::body::Body for EventBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+        self.0
+            .poll_recv(context)
+            .map(|line| line.map(|line| Ok(Frame::data(line))))
     }
 }

@@ -35,12 +35,19 @@ impl Asked {
     fn form(&self) -> Result<MatrixForm, Problem> {
         let by = match self.by.as_str() {
             "" => Some(Dimension::Team),
-            word => Dimension::WRITTEN.into_iter().find(|dimension| dimension.singular() == word),
+            word => Dimension::WRITTEN
+                .into_iter()
+                .find(|dimension| dimension.singular() == word),
         };
         let Some(by) = by else {
-            return Err(Problem::bad_request(format!("there is no dimension `{}`", self.by)));
+            return Err(Problem::bad_request(format!(
+                "there is no dimension `{}`",
+                self.by
+            )));
         };
-        let others = Dimension::WRITTEN.into_iter().filter(|dimension| *dimension != by);
+        let others = Dimension::WRITTEN
+            .into_iter()
+            .filter(|dimension| *dimension != by);
         Ok(MatrixForm {
             by,
             others: others
@@ -67,25 +74,45 @@ impl Asked {
 
 fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Problem> {
     let split = |text: &str| -> Vec<String> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let parts = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect()
     };
     let values = form.others.iter().flat_map(|(dimension, text)| {
-        let parts = if dimension.is_set() { split(text) } else { vec![text.trim().to_owned()] };
-        parts.into_iter().filter(|it| !it.is_empty()).map(|it| (*dimension, it))
+        let parts = if dimension.is_set() {
+            split(text)
+        } else {
+            vec![text.trim().to_owned()]
+        };
+        parts
+            .into_iter()
+            .filter(|it| !it.is_empty())
+            .map(|it| (*dimension, it))
     });
     let values: Vec<(Dimension, String)> = values.collect();
     let context = Context::from_values(values.iter().map(|(of, value)| (*of, value.as_str())));
-    let context =
-        context.within_limits().map_err(|error| Problem::bad_request(error.to_string()))?;
-    let question =
-        MatrixQuestion { by: vec![form.by], guardrails: split(&form.guardrail), context };
+    let context = context
+        .within_limits()
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    let question = MatrixQuestion {
+        by: vec![form.by],
+        guardrails: split(&form.guardrail),
+        context,
+    };
     Ok(make_matrix(view.engine(), &question).map_err(|error| error.to_string()))
 }
 
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            at: &asked.at,
+            now: &asked.now,
+        })
+        .await?;
     let form = asked.form()?;
     let pairs = asked.pairs();
     let frame = visit.frame_of("Matrix", Section::Matrix, &view, ("/ui/matrix", &pairs));
@@ -97,14 +124,26 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let made = visit.app.page_makers.run(move || {
         let matrix = make(&view, &form)?;
         let address = |path: &str, page: usize| {
-            let page = if page > 1 { page.to_string() } else { String::new() };
+            let page = if page > 1 {
+                page.to_string()
+            } else {
+                String::new()
+            };
             let fixed = fixed.iter().map(|(name, value)| (*name, value.as_str()));
-            let pairs: Vec<_> =
-                fixed.chain(asked.pairs()).chain([("page", page.as_str())]).collect();
+            let pairs: Vec<_> = fixed
+                .chain(asked.pairs())
+                .chain([("page", page.as_str())])
+                .collect();
             format!("{path}{}", query_of(&pairs))
         };
         let matrix = matrix.as_ref().map_err(String::as_str);
-        Ok(matrix_page(&frame, &view.set().catalog, &form, matrix, &address))
+        Ok(matrix_page(
+            &frame,
+            &view.set().catalog,
+            &form,
+            matrix,
+            &address,
+        ))
     });
     Ok(send_page(made.await?))
 }
@@ -112,23 +151,43 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
 /// The same as a table for a spreadsheet, all of it.
 pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            at: &asked.at,
+            now: &asked.now,
+        })
+        .await?;
     let form = asked.form()?;
-    let commit = view.commit().and_then(|hash| hash.get(..10)).unwrap_or("worktree");
+    let commit = view
+        .commit()
+        .and_then(|hash| hash.get(..10))
+        .unwrap_or("worktree");
     let file = format!("attachment; filename=\"matrix-{commit}.csv\"");
     let made = visit.app.page_makers.run(move || {
         let matrix = make(&view, &form)?.map_err(Problem::not_found)?;
         let rows = arrange_rows(&matrix, &form).into_iter().map(|row| Row {
-            names: [(form.by.singular(), row.names.into_iter().map(str::to_owned).collect())]
-                .into(),
+            names: [(
+                form.by.singular(),
+                row.names.into_iter().map(str::to_owned).collect(),
+            )]
+            .into(),
             guardrails: row.guardrails.to_vec(),
         });
         let (rows, by, patterns) = (rows.collect(), matrix.by.clone(), BTreeMap::new());
-        Ok(matrix_csv(&Matrix { version: matrix.version, by, rows, patterns }))
+        Ok(matrix_csv(&Matrix {
+            version: matrix.version,
+            by,
+            rows,
+            patterns,
+        }))
     });
     let mut response = made.await?.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/csv; charset=utf-8"),
+    );
     if let Ok(file) = HeaderValue::from_str(&file) {
         headers.insert(header::CONTENT_DISPOSITION, file);
     }

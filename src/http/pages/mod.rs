@@ -1,8 +1,9 @@
 //! `/ui/`: pages for people who have no clone. Nothing changes by them.
 //!
-//! `access` says who may see them, `sessions` remembers who has signed in, `live` tells open pages of changes. Each other
-//! file is a page: it reads its query, asks for data on a thread that may take its time, and gives it to
-//! [`pages`](crate::pages). Pages are no part of the description of the API.
+//! `access` says who may see them, `sessions` remembers who has signed in, `live` tells open pages
+//! of changes. Each other file is a page: it reads its query, asks for data on a thread that may
+//! take its time, and gives it to [`pages`](crate::pages). Pages are no part of the description of
+//! the API.
 
 pub(super) mod access;
 mod ask;
@@ -36,20 +37,26 @@ use crate::pages::{ASSETS, Asset, Frame, Section, error_page};
 pub(super) use live::{Live, watch_changes};
 pub(super) use now::Standings;
 
-/// What a browser may do with a page. A page loads its own style sheet and script, sends its forms to this server, and
-/// is shown in no frame; nothing of it comes from elsewhere.
+/// What a browser may do with a page. A page loads its own style sheet and script, sends its forms
+/// to this server, and is shown in no frame; nothing of it comes from elsewhere.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Headers of every page. `same-origin` and not `no-referrer`: with the latter a browser sends `Origin: null` with
-/// forms, which could not be told from another site's.
+/// Headers of every page. `same-origin` and not `no-referrer`: with the latter a browser sends
+/// `Origin: null` with forms, which could not be told from another site's.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
 ];
 
 /// Seconds until a page that cannot be shown now may be asked for again.
@@ -116,7 +123,12 @@ impl Visit {
         let signed_in = self.visitor == Visitor::SignedIn;
         let links = self.app.options.page_links.clone();
         let has_shadow = self.app.options.shadow.is_some();
-        Frame { signed_in, links, has_shadow, ..Frame::new(title, section) }
+        Frame {
+            signed_in,
+            links,
+            has_shadow,
+            ..Frame::new(title, section)
+        }
     }
 }
 
@@ -126,24 +138,37 @@ where
     F: Fn(Visit) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
-    get(move |State(app): State<Arc<App>>, request: Request| async move {
-        let (head, _) = request.into_parts();
-        let visitor = access::visitor(&app, &head.headers);
-        let frame = Visit { app: app.clone(), head: head.clone(), visitor }
+    get(
+        move |State(app): State<Arc<App>>, request: Request| async move {
+            let (head, _) = request.into_parts();
+            let visitor = access::visitor(&app, &head.headers);
+            let frame = Visit {
+                app: app.clone(),
+                head: head.clone(),
+                visitor,
+            }
             .frame("Not shown", Section::Other);
-        match handler(Visit { app, head, visitor }).await {
-            Ok(response) => response,
-            Err(problem) => send_problem(&frame, &problem),
-        }
-    })
+            match handler(Visit { app, head, visitor }).await {
+                Ok(response) => response,
+                Err(problem) => send_problem(&frame, &problem),
+            }
+        },
+    )
 }
 
 fn send_problem(frame: &Frame, problem: &Problem) -> Response {
-    let text = error_page(frame, problem.status.as_u16(), &problem.detail, problem.is_busy);
+    let text = error_page(
+        frame,
+        problem.status.as_u16(),
+        &problem.detail,
+        problem.is_busy,
+    );
     let mut response = send_page(text);
     *response.status_mut() = problem.status;
     if problem.status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY));
     }
     response
 }
@@ -152,15 +177,19 @@ fn send_problem(frame: &Frame, problem: &Problem) -> Response {
 fn send_page(text: String) -> Response {
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guard_response(&mut response);
     response
 }
 
 fn send_asset(asset: &Asset) -> Response {
-    let mut response =
-        ([(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind))], asset.content)
-            .into_response();
+    let mut response = (
+        [(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind))],
+        asset.content,
+    )
+        .into_response();
     let cache = HeaderValue::from_static("public, max-age=300");
     response.headers_mut().insert(header::CACHE_CONTROL, cache);
     guard_response(&mut response);
@@ -172,13 +201,17 @@ fn see_other(address: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static(ROOT));
     response.headers_mut().insert(header::LOCATION, address);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guard_response(&mut response);
     response
 }
 
 fn guard_response(response: &mut Response) {
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
 }

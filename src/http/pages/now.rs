@@ -38,7 +38,8 @@ pub(in crate::http) struct Standings(Mutex<Option<(u64, Instant, ByName)>>);
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let app = &visit.app;
     let asked: Asked = visit.query()?;
-    // The word first: what changes in between makes a page that looks again, not one that is old and does not know it.
+    // The word first: what changes in between makes a page that looks again, not one that is old
+    // and does not know it.
     let live = Live::word(&app.hub);
     let status = app.hub.status();
     if !asked.set.is_empty() && !status.sets.is_empty() {
@@ -46,7 +47,8 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     }
     let names = status.sets.iter().filter(|set| set.reference.is_some());
     let names: Vec<String> = names.map(|set| set.name.clone()).collect();
-    // Reading goes on where the page does not wait for it: a large history takes seconds for the first time.
+    // Reading goes on where the page does not wait for it: a large history takes seconds for the
+    // first time.
     let reading = tokio::spawn(read_standings(app.clone(), names.clone()));
     let read = tokio::time::timeout(PATIENCE, reading).await;
     let is_read = matches!(read, Ok(Ok(_)));
@@ -63,14 +65,24 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         };
         let standing = standings.get(&set.name);
         let clients = app.hub.clients().list(Some(&set.name));
-        NowSet { status: set, unserved, standing, endings, clients }
+        NowSet {
+            status: set,
+            unserved,
+            standing,
+            endings,
+            clients,
+        }
     });
     let frame = Frame {
         live: Some(live),
         asks_again: !is_read,
         ..visit.frame("In force now", Section::Now)
     };
-    Ok(send_page(now_page(&frame, &status.notes, &sets.collect::<Vec<_>>())))
+    Ok(send_page(now_page(
+        &frame,
+        &status.notes,
+        &sets.collect::<Vec<_>>(),
+    )))
 }
 
 /// What git says of some environments.
@@ -88,7 +100,10 @@ async fn read_standings(app: Arc<App>, names: Vec<String>) -> ByName {
     let reading = names.clone();
     let read = app.historians.run(move || {
         let standing = |name: String| {
-            let standing = hub.history().standing(&name).map_err(|error| error.to_string());
+            let standing = hub
+                .history()
+                .standing(&name)
+                .map_err(|error| error.to_string());
             (name, standing)
         };
         Ok(reading.into_iter().map(standing).collect::<HashMap<_, _>>())
@@ -102,5 +117,10 @@ async fn read_standings(app: Arc<App>, names: Vec<String>) -> ByName {
 }
 
 fn refuse_all(names: Vec<String>, why: &str) -> ByName {
-    Arc::new(names.into_iter().map(|name| (name, Err(why.to_owned()))).collect())
+    Arc::new(
+        names
+            .into_iter()
+            .map(|name| (name, Err(why.to_owned())))
+            .collect(),
+    )
 }

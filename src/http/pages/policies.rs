@@ -1,4 +1,5 @@
-//! `/ui/policies`, `/ui/policy`, `/ui/compare`: the policies of a set, one of them, two versions of one.
+//! `/ui/policies`, `/ui/policy`, `/ui/compare`: the policies of a set, one of them, two versions of
+//! one.
 
 use axum::response::Response;
 use serde::Deserialize;
@@ -39,7 +40,13 @@ struct Two {
 /// The list, searched and in pages.
 pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            at: &asked.at,
+            now: &asked.now,
+        })
+        .await?;
     let place = ("/ui/policies", &[("q", asked.q.as_str())][..]);
     let frame = visit.frame_of("Policies", Section::Policies, &view, place);
     let page = asked.page.parse().unwrap_or(1);
@@ -54,14 +61,23 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
 /// One policy.
 pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
     let asked: Named = visit.query()?;
-    let view = visit.view(Wanted { set: &asked.set, at: &asked.at, now: &asked.now }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            at: &asked.at,
+            now: &asked.now,
+        })
+        .await?;
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let frame = visit.frame_of(&asked.name, Section::Policies, &view, place);
     let app = visit.app.clone();
     let made = visit.app.historians.run(move || {
         let set = view.set();
         let Some((_, policy)) = set.find_policy(&asked.name) else {
-            return Err(Problem::not_found(format!("the set has no policy `{}`", asked.name)));
+            return Err(Problem::not_found(format!(
+                "the set has no policy `{}`",
+                asked.name
+            )));
         };
         let history = app.hub.history();
         let file = (&*policy.place.file, policy.place.line);
@@ -72,7 +88,9 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
             now: view.instant(),
             number: view.number(&app.hub, &asked.name),
             document: document.map_err(|error| error.to_string()),
-            versions: history.version_list(&asked.name).map_err(|error| error.to_string()),
+            versions: history
+                .version_list(&asked.name)
+                .map_err(|error| error.to_string()),
         };
         Ok(policy_page(&frame, set, &shown))
     });
@@ -83,10 +101,16 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
 pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
     let asked: Two = visit.query()?;
     let read = |text: &str| {
-        text.parse().map_err(|_| Problem::bad_request("a version is a number, such as 3"))
+        text.parse()
+            .map_err(|_| Problem::bad_request("a version is a number, such as 3"))
     };
     let numbers: (u64, u64) = (read(&asked.from)?, read(&asked.to)?);
-    let view = visit.view(Wanted { set: &asked.set, ..Wanted::default() }).await?;
+    let view = visit
+        .view(Wanted {
+            set: &asked.set,
+            ..Wanted::default()
+        })
+        .await?;
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let title = format!("Versions of {}", asked.name);
     let frame = visit.frame_of(title, Section::Policies, &view, place);
@@ -98,7 +122,13 @@ pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
         let documents = (text(numbers.0)?, text(numbers.1)?);
         let versions = &history.version_list(&asked.name)?;
         let (policy, compared) = (asked.name.as_str(), &compared);
-        let shown = CompareView { policy, numbers, compared, documents, versions };
+        let shown = CompareView {
+            policy,
+            numbers,
+            compared,
+            documents,
+            versions,
+        };
         Ok(compare_page(&frame, &shown))
     });
     Ok(send_page(made.await?))

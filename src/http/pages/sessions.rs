@@ -1,8 +1,8 @@
 //! Who has signed in: random ids that browsers keep, and until when each of them is good.
 //!
-//! An id says nothing of the token: the server holds the hash of the id beside the hash of the token that it was given
-//! for. A session ends with its time, when its browser signs out, when the token is no longer accepted, and with the
-//! daemon.
+//! An id says nothing of the token: the server holds the hash of the id beside the hash of the
+//! token that it was given for. A session ends with its time, when its browser signs out, when the
+//! token is no longer accepted, and with the daemon.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,7 +50,10 @@ pub(in crate::http) struct Sessions {
 impl Sessions {
     /// None yet; each will last so long.
     pub fn new(life: Duration) -> Self {
-        Self { life, known: Mutex::default() }
+        Self {
+            life,
+            known: Mutex::default(),
+        }
     }
 
     /// How long one lasts.
@@ -58,29 +61,47 @@ impl Sessions {
         self.life
     }
 
-    /// Begins one for whoever has a token, by the token's hash. Returns its id; `None` where the system gives no
-    /// random bytes.
+    /// Begins one for whoever has a token, by the token's hash. Returns its id; `None` where the
+    /// system gives no random bytes.
     pub fn begin(&self, token: Hash) -> Option<String> {
         let mut random = [0; 32];
-        rustls::crypto::ring::default_provider().secure_random.fill(&mut random).ok()?;
+        rustls::crypto::ring::default_provider()
+            .secure_random
+            .fill(&mut random)
+            .ok()?;
         let id = HEXLOWER.encode(&random);
 
         let now = Instant::now();
         let mut known = self.lock();
         known.retain(|_, session| session.ends > now);
-        if known.values().filter(|session| session.token == token).count() >= MAX_OF_TOKEN {
+        if known
+            .values()
+            .filter(|session| session.token == token)
+            .count()
+            >= MAX_OF_TOKEN
+        {
             remove_first(&mut known, token);
         } else if known.len() >= MAX_SESSIONS {
             let mut counts: HashMap<Hash, usize> = HashMap::new();
-            known.values().for_each(|it| *counts.entry(it.token).or_default() += 1);
+            known
+                .values()
+                .for_each(|it| *counts.entry(it.token).or_default() += 1);
             let most = counts.into_iter().max_by_key(|(_, count)| *count);
-            most.into_iter().for_each(|(token, _)| remove_first(&mut known, token));
+            most.into_iter()
+                .for_each(|(token, _)| remove_first(&mut known, token));
         }
-        known.insert(SessionKey::of(&id), Session { token, ends: now + self.life });
+        known.insert(
+            SessionKey::of(&id),
+            Session {
+                token,
+                ends: now + self.life,
+            },
+        );
         Some(id)
     }
 
-    /// Whether there is a session, whose token is still accepted. One that is refused never comes back.
+    /// Whether there is a session, whose token is still accepted. One that is refused never comes
+    /// back.
     pub fn is_good(&self, key: SessionKey, is_accepted: impl Fn(&Hash) -> bool) -> bool {
         let mut known = self.lock();
         let session = known.get(&key);
@@ -115,7 +136,9 @@ impl Sessions {
 /// Ends the session of a token that would end first.
 fn remove_first(known: &mut HashMap<SessionKey, Session>, token: Hash) {
     let own = known.iter().filter(|(_, session)| session.token == token);
-    let first = own.min_by_key(|(_, session)| session.ends).map(|(key, _)| *key);
+    let first = own
+        .min_by_key(|(_, session)| session.ends)
+        .map(|(key, _)| *key);
     first.and_then(|key| known.remove(&key));
 }
 
@@ -136,7 +159,10 @@ mod tests {
 
         let refused = begin(7);
         assert!(!sessions.is_good(refused, |_| false));
-        assert!(!sessions.is_good(refused, |_| true), "what was refused does not come back");
+        assert!(
+            !sessions.is_good(refused, |_| true),
+            "what was refused does not come back"
+        );
         let (gone, kept) = (begin(7), begin(8));
         sessions.keep(|token| *token == [8; 32]);
         assert!(!sessions.is_good(gone, |_| true) && sessions.is_good(kept, |_| true));

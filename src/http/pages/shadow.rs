@@ -31,8 +31,12 @@ fn ask_address(report: &ShadowReport, sample: &ShadowSample) -> Option<String> {
     if context.value(Dimension::Key).is_some_and(is_hidden_key) {
         return None;
     }
-    let values = Dimension::WRITTEN
-        .map(|dimension| (dimension.context_field(), context.values(dimension).join(",")));
+    let values = Dimension::WRITTEN.map(|dimension| {
+        (
+            dimension.context_field(),
+            context.values(dimension).join(","),
+        )
+    });
     let set = ("set", report.set.as_deref().unwrap_or_default());
     let base = ("at", report.base.as_deref().unwrap_or_default());
     let typed = values.iter().map(|(field, value)| (*field, value.as_str()));

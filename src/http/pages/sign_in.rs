@@ -1,4 +1,5 @@
-//! `/ui/sign-in`, `/ui/sign-out`: a token for a session. The token is in no address, no cookie and no log.
+//! `/ui/sign-in`, `/ui/sign-out`: a token for a session. The token is in no address, no cookie and
+//! no log.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,23 +56,41 @@ pub(super) async fn take(State(app): State<Arc<App>>, request: Request) -> Respo
 async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     if !is_own_form(&head.headers) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "the form is none of this server's"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "the form is none of this server's",
+        ));
     }
-    let limits = Limits { body_bytes: MAX_FORM, ..app.options.limits };
+    let limits = Limits {
+        body_bytes: MAX_FORM,
+        ..app.options.limits
+    };
     let bytes = read_body(body, &limits).await?;
     let given: Given = serde_urlencoded::from_bytes(&bytes)
         .map_err(|_| Problem::bad_request("the form cannot be read"))?;
     let next = next_page(&given.next);
 
-    let peer = head.extensions.get::<Peer>().copied().unwrap_or(Peer::Socket);
+    let peer = head
+        .extensions
+        .get::<Peer>()
+        .copied()
+        .unwrap_or(Peer::Socket);
     let now = Instant::now();
     if !app.attempts.may_try(peer, now) {
-        return Ok(refuse(next, StatusCode::TOO_MANY_REQUESTS, SignInTrouble::TooMany));
+        return Ok(refuse(
+            next,
+            StatusCode::TOO_MANY_REQUESTS,
+            SignInTrouble::TooMany,
+        ));
     }
     let Some(token) = guard::accepted_hash(app, given.token.trim()) else {
         app.attempts.note(peer, now);
         tracing::warn!(peer = %peer, "a wrong token was given to sign in with");
-        return Ok(refuse(next, StatusCode::UNAUTHORIZED, SignInTrouble::Refused));
+        return Ok(refuse(
+            next,
+            StatusCode::UNAUTHORIZED,
+            SignInTrouble::Refused,
+        ));
     };
     let Some(id) = app.sessions.begin(token) else {
         let detail = "the system gives no random bytes";
@@ -90,7 +109,9 @@ fn refuse(next: &str, status: StatusCode, trouble: SignInTrouble) -> Response {
     let mut response = send_page(sign_in_page(next, Some(trouble)));
     *response.status_mut() = status;
     if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, FORGIVEN.as_secs().into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, FORGIVEN.as_secs().into());
     }
     response
 }
@@ -109,13 +130,21 @@ pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Respon
 }
 
 fn outside_frame() -> Frame {
-    Frame { navigation: false, ..Frame::new("Not shown", Section::Other) }
+    Frame {
+        navigation: false,
+        ..Frame::new("Not shown", Section::Other)
+    }
 }
 
-/// The cookie is for pages only: no script reads it, no other site's request carries it, the API does not know it.
+/// The cookie is for pages only: no script reads it, no other site's request carries it, the API
+/// does not know it.
 fn set_cookie(app: &App, response: &mut Response, id: &str, seconds: u64) {
     let is_secure = app.options.credentials.tls().is_some();
-    let (name, secure) = if is_secure { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
+    let (name, secure) = if is_secure {
+        (SECURE_COOKIE, "; Secure")
+    } else {
+        (COOKIE, "")
+    };
     let cookie =
         format!("{name}={id}; Path={ROOT}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {

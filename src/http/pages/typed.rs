@@ -30,6 +30,8 @@ impl TypedRequest {
 
     /// All of it, as the query of an address has it.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        Dimension::WRITTEN.into_iter().map(|of| (of.context_field(), self.of(of)))
+        Dimension::WRITTEN
+            .into_iter()
+            .map(|of| (of.context_field(), self.of(of)))
     }
 }

@@ -38,18 +38,32 @@ impl View {
     fn of_now(snapshot: Arc<Snapshot>, wanted: Option<Timestamp>) -> Self {
         // A clock that runs back revives nothing that has ended.
         let clock = whole_second(Timestamp::now());
-        let now = snapshot.engine.instant().map_or(clock, |ended| clock.max(ended));
+        let now = snapshot
+            .engine
+            .instant()
+            .map_or(clock, |ended| clock.max(ended));
         let instant = wanted.unwrap_or(now);
         let served = &snapshot.engine;
         let is_served = served.instant().is_none_or(|ended| ended <= instant)
             && served.valid_until().is_none_or(|until| instant < until);
-        let engine = if is_served { served.clone() } else { snapshot.full.as_of(instant) };
+        let engine = if is_served {
+            served.clone()
+        } else {
+            snapshot.full.as_of(instant)
+        };
 
         let is_over = engine.valid_until().is_some_and(|until| until <= now);
         let moved = snapshot.commit.as_ref().filter(|_| is_over);
         let moved = moved.map(|commit| (snapshot.promotion, commit.to_string()));
         let (name, stays) = (snapshot.name.clone(), !is_served && wanted.is_some());
-        Self { name, held: Held::Now(snapshot), engine, instant, stays, moved }
+        Self {
+            name,
+            held: Held::Now(snapshot),
+            engine,
+            instant,
+            stays,
+            moved,
+        }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -89,7 +103,11 @@ impl View {
 
     /// The instant, where the set has attachments that expire, so that it matters.
     pub fn instant_that_counts(&self) -> Option<String> {
-        let expires = self.documents().attachments.iter().any(|it| it.expires.is_some());
+        let expires = self
+            .documents()
+            .attachments
+            .iter()
+            .any(|it| it.expires.is_some());
         expires.then(|| self.instant.to_string())
     }
 
@@ -147,18 +165,32 @@ impl Visit {
         let current = hub.snapshot(Some(&name));
         if wanted.at.trim().is_empty() {
             let current = current?;
-            return self.app.page_makers.run(move || Ok(View::of_now(current, instant))).await;
+            return self
+                .app
+                .page_makers
+                .run(move || Ok(View::of_now(current, instant)))
+                .await;
         }
 
         let current = current.ok();
         let is_now = |snapshot: &&Arc<Snapshot>| {
-            snapshot.commit.as_deref().is_some_and(|commit| commit == wanted.at)
+            snapshot
+                .commit
+                .as_deref()
+                .is_some_and(|commit| commit == wanted.at)
         };
         if let Some(snapshot) = current.as_ref().filter(is_now) {
             let current = snapshot.clone();
-            return self.app.page_makers.run(move || Ok(View::of_now(current, instant))).await;
+            return self
+                .app
+                .page_makers
+                .run(move || Ok(View::of_now(current, instant)))
+                .await;
         }
-        if current.as_ref().is_some_and(|snapshot| snapshot.commit.is_none()) {
+        if current
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.commit.is_none())
+        {
             return Err(Problem::not_found("the work tree has no past"));
         }
         let (hub, at, of) = (hub.clone(), wanted.at.to_owned(), name.clone());
@@ -171,7 +203,14 @@ impl Visit {
         let moved =
             current.and_then(|now| Some((now.promotion, now.commit.as_deref()?.to_owned())));
         let moved = moved.filter(|(_, commit)| *commit != past.commit);
-        Ok(View { name, held: Held::Past(past), engine, instant, stays: true, moved })
+        Ok(View {
+            name,
+            held: Held::Past(past),
+            engine,
+            instant,
+            stays: true,
+            moved,
+        })
     }
 
     /// A frame for a page of a set; `query` is what the page's address has beside `set` and `at`.
@@ -183,11 +222,19 @@ impl Visit {
         (path, query): (&str, &[(&str, &str)]),
     ) -> Frame {
         let address = |set: &str| {
-            let pairs: Vec<_> = [("set", set)].into_iter().chain(query.iter().copied()).collect();
+            let pairs: Vec<_> = [("set", set)]
+                .into_iter()
+                .chain(query.iter().copied())
+                .collect();
             format!("{path}{}", query_of(&pairs))
         };
         let names = self.app.hub.sets().into_iter().map(|set| set.name);
-        let sets = names.map(|name| SetLink { address: address(&name), name }).collect();
+        let sets = names
+            .map(|name| SetLink {
+                address: address(&name),
+                name,
+            })
+            .collect();
         let moved = view.moved.as_ref().map(|(promotion, commit)| Moved {
             promotion: *promotion,
             commit: commit.clone(),
@@ -209,7 +256,10 @@ impl Visit {
     /// # Errors
     /// 404 where there is none.
     pub(super) fn environment(&self, set: &str) -> Result<String, Problem> {
-        let status = self.app.hub.set_status(Some(set).filter(|name| !name.is_empty()))?;
+        let status = self
+            .app
+            .hub
+            .set_status(Some(set).filter(|name| !name.is_empty()))?;
         match status.reference {
             Some(_) => Ok(status.name),
             None => Err(Problem::not_found("the work tree has no promotions")),
@@ -224,11 +274,20 @@ impl Visit {
         name: &str,
         path: &str,
     ) -> Frame {
-        let sets = self.app.hub.sets().into_iter().filter(|set| set.reference.is_some());
+        let sets = self
+            .app
+            .hub
+            .sets()
+            .into_iter()
+            .filter(|set| set.reference.is_some());
         let sets = sets.map(|set| SetLink {
             address: format!("{path}{}", query_of(&[("set", &set.name)])),
             name: set.name,
         });
-        Frame { set: Some(name.to_owned()), sets: sets.collect(), ..self.frame(title, section) }
+        Frame {
+            set: Some(name.to_owned()),
+            sets: sets.collect(),
+            ..self.frame(title, section)
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Which environments there are, and whose settings judge what moves them.
 //!
-//! Content is judged; it never chooses its judge. So the environments are those that production's own past and
-//! the publish branch declare, and an environment's gates are those that the trees of its own past promotions
-//! set. Pure: the trees are read by whoever asks.
+//! Content is judged; it never chooses its judge. So the environments are those that production's
+//! own past and the publish branch declare, and an environment's gates are those that the trees of
+//! its own past promotions set. Pure: the trees are read by whoever asks.
 
 use std::sync::Arc;
 
@@ -20,10 +20,12 @@ pub(in crate::ops) struct Past<P> {
     pub stays_or_goes_back: bool,
 }
 
-/// The names of the environments, in order: production first, unless its settings list it elsewhere.
+/// The names of the environments, in order: production first, unless its settings list it
+/// elsewhere.
 ///
-/// `promoted` are the settings of production's last promotion, and after a rollback also those of its last
-/// promotion that is none. `published` are those of the publish branch's tip, where it is a sound file.
+/// `promoted` are the settings of production's last promotion, and after a rollback also those of
+/// its last promotion that is none. `published` are those of the publish branch's tip, where it is
+/// a sound file.
 pub(in crate::ops) fn list_environments(
     anchor: &str,
     promoted: &[Arc<Settings>],
@@ -44,12 +46,14 @@ pub(in crate::ops) fn list_environments(
     names
 }
 
-/// The settings of an environment by which its next promotion is judged: every one of them may refuse.
+/// The settings of an environment by which its next promotion is judged: every one of them may
+/// refuse.
 ///
-/// `chains` are its promotions, the newest first: one chain, or the branch's and the ledger's where something
-/// else moved the branch. Of each chain the newest tree that declares the environment counts, and after a
-/// rollback or a hold also the newest one up to the last promotion that is neither. Without any promotion those of
-/// `first` count: what production's last promotion, else the publish branch says of it.
+/// `chains` are its promotions, the newest first: one chain, or the branch's and the ledger's where
+/// something else moved the branch. Of each chain the newest tree that declares the environment
+/// counts, and after a rollback or a hold also the newest one up to the last promotion that is
+/// neither. Without any promotion those of `first` count: what production's last promotion, else
+/// the publish branch says of it.
 pub(in crate::ops) fn judging_settings<P: Copy, E>(
     name: &str,
     chains: &[Vec<Past<P>>],
@@ -58,7 +62,10 @@ pub(in crate::ops) fn judging_settings<P: Copy, E>(
 ) -> Result<Vec<Environment>, E> {
     let mut judges: Vec<Environment> = Vec::new();
     for chain in chains {
-        let forward = chain.iter().position(|past| !past.stays_or_goes_back).unwrap_or(0);
+        let forward = chain
+            .iter()
+            .position(|past| !past.stays_or_goes_back)
+            .unwrap_or(0);
         for start in [0, forward] {
             let past = chain.iter().skip(start);
             let declared = newest_declaring(name, past, &mut settings_of)?;
@@ -71,10 +78,13 @@ pub(in crate::ops) fn judging_settings<P: Copy, E>(
     Ok(judges)
 }
 
-/// The strictest reading of all judges: what any of them refuses is refused, and only who is allowed by all of
-/// them is allowed. The source is that of the newest.
+/// The strictest reading of all judges: what any of them refuses is refused, and only who is
+/// allowed by all of them is allowed. The source is that of the newest.
 pub(in crate::ops) fn strictest(name: &str, judges: &[Environment]) -> Environment {
-    let mut merged = judges.first().cloned().unwrap_or_else(|| Environment::named(name));
+    let mut merged = judges
+        .first()
+        .cloned()
+        .unwrap_or_else(|| Environment::named(name));
     for judge in judges {
         merged.weaken = merged.weaken.max(judge.weaken);
         merged.safeguards = merged.safeguards.max(judge.safeguards);
@@ -106,7 +116,11 @@ fn newest_declaring<'p, P: Copy + 'p, E>(
 
 /// What some settings say of an environment.
 pub(in crate::ops) fn find_environment(name: &str, settings: &Settings) -> Option<Environment> {
-    settings.environments.iter().find(|environment| environment.name == name).cloned()
+    settings
+        .environments
+        .iter()
+        .find(|environment| environment.name == name)
+        .cloned()
 }
 
 #[cfg(test)]
@@ -116,12 +130,17 @@ mod tests {
     use super::*;
 
     fn declaring(environments: &[(&str, GateLevel, &[&str])]) -> Arc<Settings> {
-        let environments = environments.iter().map(|(name, weaken, allow)| Environment {
-            weaken: *weaken,
-            allow: allow.iter().map(|who| (*who).to_owned()).collect(),
-            ..Environment::named(name)
-        });
-        Arc::new(Settings { environments: environments.collect(), ..Settings::default() })
+        let environments = environments
+            .iter()
+            .map(|(name, weaken, allow)| Environment {
+                weaken: *weaken,
+                allow: allow.iter().map(|who| (*who).to_owned()).collect(),
+                ..Environment::named(name)
+            });
+        Arc::new(Settings {
+            environments: environments.collect(),
+            ..Settings::default()
+        })
     }
 
     fn strict() -> Arc<Settings> {
@@ -129,7 +148,11 @@ mod tests {
     }
 
     fn lax() -> Arc<Settings> {
-        declaring(&[("production", GateLevel::Off, &["ada@example.org", "eve@example.org"])])
+        declaring(&[(
+            "production",
+            GateLevel::Off,
+            &["ada@example.org", "eve@example.org"],
+        )])
     }
 
     fn silent() -> Arc<Settings> {
@@ -176,7 +199,12 @@ mod tests {
     #[test]
     fn a_hold_after_a_rollback_puts_no_judge_away() {
         // 1 lax, 2 strict, 3 rollback to 1, 4 hold: what 4 holds is the lax tree once more.
-        let held: Chain<'_> = &[(lax(), true), (lax(), true), (strict(), false), (lax(), false)];
+        let held: Chain<'_> = &[
+            (lax(), true),
+            (lax(), true),
+            (strict(), false),
+            (lax(), false),
+        ];
         let judged = merged(&[held], None);
         assert_eq!((judged.weaken, judged.allow.len()), (GateLevel::Refuse, 1));
     }
@@ -200,12 +228,20 @@ mod tests {
 
     #[test]
     fn environments_are_what_production_and_the_publish_branch_declare() {
-        let both =
-            declaring(&[("staging", GateLevel::Warn, &[]), ("production", GateLevel::Warn, &[])]);
+        let both = declaring(&[
+            ("staging", GateLevel::Warn, &[]),
+            ("production", GateLevel::Warn, &[]),
+        ]);
         let names = list_environments(PRODUCTION, &[both], Some(&silent()));
         assert_eq!(names, ["staging", "production", "live"]);
         assert_eq!(list_environments(PRODUCTION, &[], None), ["production"]);
-        assert_eq!(list_environments(PRODUCTION, &[], Some(&silent())), ["production", "live"]);
-        assert_eq!(list_environments("eu/production", &[], Some(&strict())), ["eu/production"]);
+        assert_eq!(
+            list_environments(PRODUCTION, &[], Some(&silent())),
+            ["production", "live"]
+        );
+        assert_eq!(
+            list_environments("eu/production", &[], Some(&strict())),
+            ["eu/production"]
+        );
     }
 }

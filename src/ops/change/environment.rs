@@ -1,7 +1,7 @@
 //! Environments: which there are, where each stands, and the revisions that speak of them.
 //!
-//! The decisions are pure and in `declared`; here the refs, ledgers and trees are read that they need. Where an
-//! environment lives is told by `home`.
+//! The decisions are pure and in `declared`; here the refs, ledgers and trees are read that they
+//! need. Where an environment lives is told by `home`.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ use crate::repo::{
 pub struct EnvironmentState {
     /// Its settings: the strictest reading of all judges.
     pub settings: Environment,
-    /// Every settings by which its next promotion is judged; of each one, what it refuses is refused.
+    /// Every settings by which its next promotion is judged; of each one, what it refuses is
+    /// refused.
     pub judges: Vec<Environment>,
     /// Its branch where it lives, by its full name.
     pub ref_name: RefName,
@@ -66,8 +67,9 @@ struct Declared {
 enum Look {
     /// Its whole set must be valid.
     WholeSet,
-    /// Its refguard.yaml must have no fault of form: for who only follows environments that have a promotion,
-    /// each of which was judged when it was made. A thread that follows refs must not read whole sets.
+    /// Its refguard.yaml must have no fault of form: for who only follows environments that have a
+    /// promotion, each of which was judged when it was made. A thread that follows refs must not
+    /// read whole sets.
     SettingsOnly,
 }
 
@@ -85,7 +87,10 @@ impl Workspace {
     /// Where git cannot be read.
     pub fn environment_refs(&self) -> Result<Vec<(String, RefName)>> {
         let names = self.declared_environments(Look::WholeSet)?.names;
-        names.into_iter().map(|name| Ok((name.clone(), self.place(&name)?.read_from))).collect()
+        names
+            .into_iter()
+            .map(|name| Ok((name.clone(), self.place(&name)?.read_from)))
+            .collect()
     }
 
     /// See [`followed_environments`].
@@ -94,28 +99,43 @@ impl Workspace {
         let anchor = self.anchor()?;
         let names = self.declared_environments(Look::SettingsOnly)?.names;
         for name in &names {
-            let is_served =
-                *name == anchor || !self.deciding_promotions(name, &self.place(name)?)?.is_empty();
+            let is_served = *name == anchor
+                || !self
+                    .deciding_promotions(name, &self.place(name)?)?
+                    .is_empty();
             if is_served {
                 served.push(name.clone());
             }
         }
-        Ok(FollowedEnvironments { declared: names, served })
+        Ok(FollowedEnvironments {
+            declared: names,
+            served,
+        })
     }
 
-    /// Settings of before that put an environment or the publish branch elsewhere, with what mends it. The
-    /// publish branch is only heard where nothing was promoted: no commit on it may keep a daemon from starting.
+    /// Settings of before that put an environment or the publish branch elsewhere, with what mends
+    /// it. The publish branch is only heard where nothing was promoted: no commit on it may keep a
+    /// daemon from starting.
     fn renaming_fault_of_past(&self) -> Result<Option<String>> {
-        let Declared { promoted, published, .. } =
-            self.declared_environments(Look::SettingsOnly)?;
+        let Declared {
+            promoted,
+            published,
+            ..
+        } = self.declared_environments(Look::SettingsOnly)?;
         let publish_branch = self.repo()?.publish_branch().ok().flatten();
-        let heard = if promoted.is_empty() { published.into_iter().collect() } else { promoted };
+        let heard = if promoted.is_empty() {
+            published.into_iter().collect()
+        } else {
+            promoted
+        };
         let publish_branch = publish_branch.as_ref();
-        Ok(heard.iter().find_map(|settings| convention_fault(settings, publish_branch)))
+        Ok(heard
+            .iter()
+            .find_map(|settings| convention_fault(settings, publish_branch)))
     }
 
-    /// An environment by its name, as reading verbs see it. Its own past decides about its gates, so that no
-    /// commit can switch off what is to judge it.
+    /// An environment by its name, as reading verbs see it. Its own past decides about its gates,
+    /// so that no commit can switch off what is to judge it.
     ///
     /// # Errors
     /// Where there is no such environment, it belongs to another root, or its ref cannot be read.
@@ -141,7 +161,14 @@ impl Workspace {
         let judges = self.judges_of(name, &ledger, &declared)?;
         let settings = declared::strictest(name, &judges);
         let (ref_name, home, notes) = (RefName::branch(name)?, place.home, place.notes);
-        Ok(EnvironmentState { settings, judges, ref_name, ledger, home, notes })
+        Ok(EnvironmentState {
+            settings,
+            judges,
+            ref_name,
+            ledger,
+            home,
+            notes,
+        })
     }
 
     /// The settings by which the next promotion after those of a ledger is judged.
@@ -163,13 +190,15 @@ impl Workspace {
         let chains = [past_of(&ledger.promotions), past_of(&ledger.rival)];
         let first = || {
             let others = declared.promoted.iter().chain(&declared.published);
-            others.into_iter().find_map(|settings| declared::find_environment(name, settings))
+            others
+                .into_iter()
+                .find_map(|settings| declared::find_environment(name, settings))
         };
         declared::judging_settings(name, &chains, first, |tree| self.settings_in(tree))
     }
 
-    /// The environment that stands for `production` in this root: `production` itself if it is this root's or
-    /// nobody's, else one below the root's own name.
+    /// The environment that stands for `production` in this root: `production` itself if it is this
+    /// root's or nobody's, else one below the root's own name.
     pub(in crate::ops) fn anchor(&self) -> Result<String> {
         let prefix = self.root().prefix();
         if prefix.is_empty() {
@@ -183,8 +212,8 @@ impl Workspace {
         })
     }
 
-    /// Which environments there are: `production`, those that its last promotion declares, and those that the
-    /// publish branch's tip declares if it is valid.
+    /// Which environments there are: `production`, those that its last promotion declares, and
+    /// those that the publish branch's tip declares if it is valid.
     fn declared_environments(&self, look: Look) -> Result<Declared> {
         let anchor = self.anchor()?;
         let place = self.place(&anchor)?;
@@ -194,22 +223,33 @@ impl Workspace {
         }
         let published = self.published_settings(&place.home, &anchor, &promoted, look)?;
         let names = declared::list_environments(&anchor, &promoted, published.as_deref());
-        Ok(Declared { names, promoted, published })
+        Ok(Declared {
+            names,
+            promoted,
+            published,
+        })
     }
 
     /// The last promotion and, where that is a rollback, the last one that is none.
     fn deciding_promotions(&self, name: &str, place: &Place) -> Result<Vec<Promotion>> {
         let repo = self.repo()?;
-        // Either ref may be ahead: the ledger after an external move, the branch after a plain push.
+        // Either ref may be ahead: the ledger after an external move, the branch after a plain
+        // push.
         let newest = [place.tip, place.recorded].into_iter().flatten();
         let found: Vec<Promotion> = newest
             .filter_map(|commit| repo.newest_promotion(name, commit).transpose())
             .collect::<Result<_, RepoError>>()?;
         let mut deciding = Vec::new();
-        let mut next = found.into_iter().max_by_key(|promotion| promotion.record.number);
+        let mut next = found
+            .into_iter()
+            .max_by_key(|promotion| promotion.record.number);
         while let Some(promotion) = next {
             let goes_back = stays_or_goes_back(&promotion);
-            next = if goes_back { repo.promotion_before(&promotion)? } else { None };
+            next = if goes_back {
+                repo.promotion_before(&promotion)?
+            } else {
+                None
+            };
             let is_first = deciding.is_empty();
             if is_first || !goes_back {
                 deciding.push(promotion);
@@ -218,8 +258,8 @@ impl Workspace {
         Ok(deciding)
     }
 
-    /// What the publish branch's tip says. A tip that names environments that production does not know must be
-    /// a valid set as a whole, and is only then looked at that closely.
+    /// What the publish branch's tip says. A tip that names environments that production does not
+    /// know must be a valid set as a whole, and is only then looked at that closely.
     fn published_settings(
         &self,
         home: &Home,
@@ -228,11 +268,18 @@ impl Workspace {
         look: Look,
     ) -> Result<Option<Arc<Settings>>> {
         let repo = self.repo()?;
-        let Some(tip) = self.publish_tip(home)? else { return Ok(None) };
+        let Some(tip) = self.publish_tip(home)? else {
+            return Ok(None);
+        };
         let tree = repo.tree_of(tip)?;
-        let Some(published) = sound_settings(self.root(), repo, tree)? else { return Ok(None) };
+        let Some(published) = sound_settings(self.root(), repo, tree)? else {
+            return Ok(None);
+        };
         let known = declared::list_environments(anchor, promoted, None);
-        let names_more = published.environments.iter().any(|it| !known.contains(&it.name));
+        let names_more = published
+            .environments
+            .iter()
+            .any(|it| !known.contains(&it.name));
         if names_more
             && look == Look::WholeSet
             && TrackedSet::default()
@@ -245,10 +292,13 @@ impl Workspace {
         Ok(Some(Arc::new(published)))
     }
 
-    /// What the publish branch holds where an environment lives; `None` where nothing says which branch it is.
+    /// What the publish branch holds where an environment lives; `None` where nothing says which
+    /// branch it is.
     pub(in crate::ops) fn publish_tip(&self, home: &Home) -> Result<Option<CommitId>> {
         let repo = self.repo()?;
-        let Ok(Some(branch)) = repo.publish_branch() else { return Ok(None) };
+        let Ok(Some(branch)) = repo.publish_branch() else {
+            return Ok(None);
+        };
         match home {
             Home::Here => Ok(read_followed(repo, &branch)?),
             Home::At(remote) => Ok(read_followed(repo, &branch.tracking(remote)?)?),
@@ -263,12 +313,16 @@ impl Workspace {
     /// An environment's promotions, where it lives.
     pub(in crate::ops) fn ledger_at(&self, name: &str, place: &Place) -> Result<Ledger> {
         let branch = RefName::branch(name)?;
-        Ok(self.repo()?.ledger_from(name, &branch, place.tip, place.recorded)?)
+        Ok(self
+            .repo()?
+            .ledger_from(name, &branch, place.tip, place.recorded)?)
     }
 
     /// A branch that is gone while its ledger stands is no first promotion.
     pub(in crate::ops) fn refuse_lost_branch(&self, state: &EnvironmentState) -> Result<()> {
-        let (Some(last), None) = (state.ledger.last(), state.ledger.tip) else { return Ok(()) };
+        let (Some(last), None) = (state.ledger.last(), state.ledger.tip) else {
+            return Ok(());
+        };
         let (name, id) = (state.name(), last.commit.id);
         let restore = match &state.home {
             Home::Here => format!("git update-ref refs/heads/{name} {id}"),
@@ -292,12 +346,17 @@ impl Workspace {
         }
     }
 
-    /// The root that an environment belongs to, by its newest promotion that names one. Older promotions do
-    /// not: they belong to the root whose set has their digest, which is only looked up where the promoted
-    /// tree has more roots than one.
+    /// The root that an environment belongs to, by its newest promotion that names one. Older
+    /// promotions do not: they belong to the root whose set has their digest, which is only looked
+    /// up where the promoted tree has more roots than one.
     fn owner_of(&self, ledger: &Ledger) -> Result<Option<String>> {
-        let Some(last) = ledger.last() else { return Ok(None) };
-        let named = ledger.promotions.iter().find_map(|promotion| promotion.record.root.clone());
+        let Some(last) = ledger.last() else {
+            return Ok(None);
+        };
+        let named = ledger
+            .promotions
+            .iter()
+            .find_map(|promotion| promotion.record.root.clone());
         if named.is_some() {
             return Ok(named);
         }
@@ -315,8 +374,8 @@ impl Workspace {
         Ok(None)
     }
 
-    /// The environments that there are, for who reads a revision. Where promotions are missing or damaged it cannot be told
-    /// which there are; that stops no revision that speaks of none.
+    /// The environments that there are, for who reads a revision. Where promotions are missing or
+    /// damaged it cannot be told which there are; that stops no revision that speaks of none.
     pub(in crate::ops) fn environments_spoken_of(
         &self,
         revision: &str,
@@ -339,39 +398,52 @@ impl Workspace {
 
         let has_ledger = |folder: &str| -> Result<bool> {
             let ledgers = repo.refs_below(folder)?;
-            Ok(ledgers.iter().any(|(ledger, _)| ledger.as_str().ends_with(&format!("/{short}"))))
+            Ok(ledgers
+                .iter()
+                .any(|(ledger, _)| ledger.as_str().ends_with(&format!("/{short}"))))
         };
         Ok(has_ledger("refs/refguard/ledger/")? || has_ledger("refs/refguard/remotes/")?)
     }
 
     /// The commit that a revision names, and the promotion where it names one.
     ///
-    /// An environment's name or full ref first; then `production#5` (`#5`); a time (what was in production
-    /// then); then anything git understands.
+    /// An environment's name or full ref first; then `production#5` (`#5`); a time (what was in
+    /// production then); then anything git understands.
     ///
     /// # Errors
     /// Where there is no such commit, promotion or time.
     pub fn revision(&self, revision: &str) -> Result<(CommitId, Option<u64>)> {
         let repo = self.repo()?;
         let refs = self.environments_spoken_of(revision)?;
-        if let Some((name, ref_name)) =
-            refs.iter().find(|(name, full)| name == revision || full.as_str() == revision)
+        if let Some((name, ref_name)) = refs
+            .iter()
+            .find(|(name, full)| name == revision || full.as_str() == revision)
         {
             let tip = self.require_environment(name, ref_name)?;
-            let promotion = repo.promotion_at(name, tip)?.map(|promotion| promotion.record.number);
+            let promotion = repo
+                .promotion_at(name, tip)?
+                .map(|promotion| promotion.record.number);
             return Ok((tip, promotion));
         }
         if let Some((name, number)) = revision.rsplit_once('#') {
-            let name = if name.is_empty() { self.anchor()? } else { name.to_owned() };
+            let name = if name.is_empty() {
+                self.anchor()?
+            } else {
+                name.to_owned()
+            };
             let name = name.as_str();
-            return self.promotion(name, number).map(|p| (p.commit.id, Some(p.record.number)));
+            return self
+                .promotion(name, number)
+                .map(|p| (p.commit.id, Some(p.record.number)));
         }
         if let Some(time) = self.time_of(revision) {
             let found = self.promotion_in_force(&self.anchor()?, time, revision)?;
             return Ok((found.commit.id, Some(found.record.number)));
         }
-        let known: Vec<(&str, &RefName)> =
-            refs.iter().map(|(name, full)| (name.as_str(), full)).collect();
+        let known: Vec<(&str, &RefName)> = refs
+            .iter()
+            .map(|(name, full)| (name.as_str(), full))
+            .collect();
         match repo.resolve(revision, &known) {
             Ok(commit) => Ok((commit, None)),
             Err(RepoError::NoSuchRevision { revision, .. }) if looks_like_time(&revision) => {
@@ -397,7 +469,9 @@ impl Workspace {
             };
         };
 
-        let Some(time) = self.time_of(at) else { return Ok(Source::At(at.to_owned())) };
+        let Some(time) = self.time_of(at) else {
+            return Ok(Source::At(at.to_owned()));
+        };
         let found = self.promotion_in_force(environment, time, at)?;
         Ok(Source::At(format!("{environment}#{}", found.record.number)))
     }
@@ -411,8 +485,14 @@ impl Workspace {
         if ledger.entries().any(|entry| entry.commit() == commit) {
             return Ok(Some(Brought::Itself));
         }
-        let brought = ledger.promotions.iter().find(|it| it.record.source == commit);
-        Ok(brought.map(|it| Brought::By { number: it.record.number, tip: it.commit.id }))
+        let brought = ledger
+            .promotions
+            .iter()
+            .find(|it| it.record.source == commit);
+        Ok(brought.map(|it| Brought::By {
+            number: it.record.number,
+            tip: it.commit.id,
+        }))
     }
 
     /// That nothing was promoted to an environment, with what to do.
@@ -425,8 +505,8 @@ impl Workspace {
         }))
     }
 
-    /// That an environment lives elsewhere and was never fetched from there, with what to do; `None` where it was, or
-    /// lives here.
+    /// That an environment lives elsewhere and was never fetched from there, with what to do;
+    /// `None` where it was, or lives here.
     pub(in crate::ops) fn never_fetched(&self, environment: &str) -> Result<Option<String>> {
         let command = self.place(environment)?.not_fetched();
         Ok(command.map(|command| {
@@ -456,8 +536,9 @@ impl Workspace {
     }
 
     fn promotion(&self, environment: &str, number: &str) -> Result<Promotion> {
-        let number: u64 =
-            number.parse().with_context(|| format!("`#{number}` is no number of a promotion"))?;
+        let number: u64 = number
+            .parse()
+            .with_context(|| format!("`#{number}` is no number of a promotion"))?;
         let ledger = self.environment(environment)?.ledger;
         let newest = ledger.last().map_or(0, |last| last.record.number);
         let found = ledger.find(number).cloned();
@@ -472,11 +553,13 @@ impl Workspace {
 pub struct FollowedEnvironments {
     /// All that are declared, by name: what a fetch asks for and `/v1/status` lists.
     pub declared: Vec<String>,
-    /// Those to serve: `production` whatever moved its ref, each other one from its first promotion on.
+    /// Those to serve: `production` whatever moved its ref, each other one from its first promotion
+    /// on.
     pub served: Vec<String>,
 }
 
-/// The environments that a daemon in a folder follows; `remote` is where they live, if that was named.
+/// The environments that a daemon in a folder follows; `remote` is where they live, if that was
+/// named.
 ///
 /// # Errors
 /// Where git cannot be read.
@@ -488,8 +571,8 @@ pub fn followed_environments(
     Workspace::open_in(dir, env, remote)?.followed_here()
 }
 
-/// Refuses to serve a repository whose settings put an environment or the publish branch where they no longer
-/// are. A folder in no repository, or one that cannot be read, has nothing to refuse.
+/// Refuses to serve a repository whose settings put an environment or the publish branch where they
+/// no longer are. A folder in no repository, or one that cannot be read, has nothing to refuse.
 ///
 /// # Errors
 /// What has to be renamed, with the commands.
@@ -506,12 +589,16 @@ pub fn refuse_renamed_environments(
     }
 }
 
-/// Why settings cannot be followed: they name a ref or a publish branch that is not the one that counts.
+/// Why settings cannot be followed: they name a ref or a publish branch that is not the one that
+/// counts.
 pub(in crate::ops) fn convention_fault(
     settings: &Settings,
     publish_branch: Option<&RefName>,
 ) -> Option<String> {
-    for Environment { name, reference, .. } in &settings.environments {
+    for Environment {
+        name, reference, ..
+    } in &settings.environments
+    {
         if *reference != format!("refs/heads/{name}") {
             let old = reference.strip_prefix("refs/heads/").unwrap_or(reference);
             return Some(format!(
@@ -534,7 +621,8 @@ pub(in crate::ops) fn convention_fault(
     }
 }
 
-/// Why an environment could take its sets from nowhere: `from` names no environment, or leads in a circle.
+/// Why an environment could take its sets from nowhere: `from` names no environment, or leads in a
+/// circle.
 pub(in crate::ops) fn source_fault(
     settings: &Settings,
     publish_branch: Option<&RefName>,
@@ -578,8 +666,8 @@ fn past_of(promotions: &[Promotion]) -> Vec<Past<TreeId>> {
     past.collect()
 }
 
-/// Whether a promotion brings no set of its own: a rollback goes back to an earlier one, a hold keeps what is there. A
-/// hold after a rollback still stands on the set that was gone back to.
+/// Whether a promotion brings no set of its own: a rollback goes back to an earlier one, a hold
+/// keeps what is there. A hold after a rollback still stands on the set that was gone back to.
 fn stays_or_goes_back(promotion: &Promotion) -> bool {
     let Promotion { record, commit } = promotion;
     record.rollback.is_some() || record.hold.is_some() || only_releases(record, &commit.parents)
@@ -587,7 +675,11 @@ fn stays_or_goes_back(promotion: &Promotion) -> bool {
 
 /// A root as trailers name it.
 pub(crate) fn own_root(prefix: &str) -> String {
-    if prefix.is_empty() { ".".to_owned() } else { prefix.to_owned() }
+    if prefix.is_empty() {
+        ".".to_owned()
+    } else {
+        prefix.to_owned()
+    }
 }
 
 fn unknown_environment(name: &str, known: &[String]) -> anyhow::Error {
@@ -605,11 +697,16 @@ fn near_revision(
     revision: &str,
     environments: &[(String, RefName)],
 ) -> Option<String> {
-    let typed = revision.split(['~', '^', '@', ':']).next().unwrap_or(revision);
-    let branches = ["refs/heads/", "refs/tags/", "refs/remotes/"].into_iter().flat_map(|kind| {
-        let found = repo.refs_below(kind).unwrap_or_default().into_iter();
-        found.map(move |(name, _)| name.as_str().trim_start_matches(kind).to_owned())
-    });
+    let typed = revision
+        .split(['~', '^', '@', ':'])
+        .next()
+        .unwrap_or(revision);
+    let branches = ["refs/heads/", "refs/tags/", "refs/remotes/"]
+        .into_iter()
+        .flat_map(|kind| {
+            let found = repo.refs_below(kind).unwrap_or_default().into_iter();
+            found.map(move |(name, _)| name.as_str().trim_start_matches(kind).to_owned())
+        });
     let named = environments.iter().map(|(name, _)| name.clone());
     let known: Vec<String> = named.chain(branches).collect();
     did_you_mean_name(typed, known.iter().map(String::as_str)).map(str::to_owned)
@@ -627,7 +724,9 @@ pub(in crate::ops) fn settings_at(
     repo: &Repo,
     tree: TreeId,
 ) -> Result<Settings, RepoError> {
-    Ok(read_settings(root, repo, tree)?.map(|(settings, _)| settings).unwrap_or_default())
+    Ok(read_settings(root, repo, tree)?
+        .map(|(settings, _)| settings)
+        .unwrap_or_default())
 }
 
 /// The settings that a tree holds, if the file has no fault of form.
@@ -638,7 +737,8 @@ fn sound_settings(root: &Root, repo: &Repo, tree: TreeId) -> Result<Option<Setti
     })
 }
 
-/// The settings of a tree and whether their file has no fault of form; `None`: there is no such file.
+/// The settings of a tree and whether their file has no fault of form; `None`: there is no such
+/// file.
 fn read_settings(
     root: &Root,
     repo: &Repo,
@@ -651,17 +751,26 @@ fn read_settings(
         format!("{prefix}/refguard.yaml")
     };
     let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
-    Ok(blob.map(|blob| repo.read_blob(blob)).transpose()?.map(settings_of))
+    Ok(blob
+        .map(|blob| repo.read_blob(blob))
+        .transpose()?
+        .map(settings_of))
 }
 
 /// The settings that a refguard.yaml holds, and whether it has no fault of form.
 fn settings_of(bytes: Vec<u8>) -> (Settings, bool) {
     let loaded = load_file("refguard.yaml", bytes, &Limits::DEFAULT);
     // What only a later release calls an error takes no environment away.
-    let is_sound = !loaded.findings.iter().any(|it| it.is_error_as_of(Release::FIRST));
-    let found = loaded.documents.into_iter().find_map(|document| match document.body {
-        Body::Repository(raw) => Some(build_settings(Some(&raw))),
-        _ => None,
-    });
+    let is_sound = !loaded
+        .findings
+        .iter()
+        .any(|it| it.is_error_as_of(Release::FIRST));
+    let found = loaded
+        .documents
+        .into_iter()
+        .find_map(|document| match document.body {
+            Body::Repository(raw) => Some(build_settings(Some(&raw))),
+            _ => None,
+        });
     (found.unwrap_or_default(), is_sound)
 }

@@ -35,7 +35,8 @@ pub enum Says {
 /// One thing that a gate has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct GateWord {
-    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `freeze`, `soak`, `hold`, `weaken`, `safeguards`.
+    /// The gate: `valid`, `tests`, `empty`, `published`, `older`, `freeze`, `soak`, `hold`,
+    /// `weaken`, `safeguards`.
     pub gate: &'static str,
     /// What follows.
     pub says: Says,
@@ -64,7 +65,12 @@ impl GateWord {
 
     /// An error of a set.
     pub(in crate::ops) fn of(finding: &Finding) -> Self {
-        let Finding { rule, message, location, .. } = finding;
+        let Finding {
+            rule,
+            message,
+            location,
+            ..
+        } = finding;
         Self {
             gate: "valid",
             says: Says::Refused,
@@ -103,8 +109,8 @@ pub struct Candidate {
     pub tree: TreeId,
     /// Whether that is another tree than it has.
     pub changes: bool,
-    /// Where the set must come from: the source of each of the environment's judges, with its tip where the
-    /// environment lives.
+    /// Where the set must come from: the source of each of the environment's judges, with its tip
+    /// where the environment lives.
     pub sources: Vec<SourceTip>,
     /// The release whose rules the set must keep: this one, but for a set that is gone back to.
     pub rules: Release,
@@ -148,7 +154,8 @@ pub struct Verdict {
     pub engine: Option<Arc<Engine>>,
     /// Gates that were lowered and would have refused: what the promotion records.
     pub allow: Vec<Allow>,
-    /// The set is valid by the rules of the release that the candidate names, and not by those of now.
+    /// The set is valid by the rules of the release that the candidate names, and not by those of
+    /// now.
     pub is_outdated: bool,
     /// What the gates compared, for those who report it.
     pub comparisons: SafeguardComparisons,
@@ -174,7 +181,9 @@ impl Verdict {
 
     /// The digest of the set.
     pub fn digest(&self) -> Option<Arc<str>> {
-        self.engine.as_ref().map(|engine| engine.set().digest.clone())
+        self.engine
+            .as_ref()
+            .map(|engine| engine.set().digest.clone())
     }
 
     /// Drops what is said, or recorded, a second time.
@@ -190,7 +199,13 @@ impl Verdict {
         says: Says,
         message: impl Into<String>,
     ) {
-        self.words.push(GateWord { gate, says, message: message.into(), file: None, line: None });
+        self.words.push(GateWord {
+            gate,
+            says,
+            message: message.into(),
+            file: None,
+            line: None,
+        });
     }
 
     /// A gate that a flag may lower; lowering is recorded.
@@ -202,7 +217,10 @@ impl Verdict {
     ) {
         match lowered {
             Some(reason) => {
-                self.allow.push(Allow { gate: gate.to_owned(), reason: reason.to_owned() });
+                self.allow.push(Allow {
+                    gate: gate.to_owned(),
+                    reason: reason.to_owned(),
+                });
                 self.say(gate, Says::Allowed, message);
             }
             None => self.say(gate, Says::Refused, message),
@@ -210,8 +228,8 @@ impl Verdict {
     }
 }
 
-/// Asks every gate. `before` is the set that the environment has now, if it has a valid one. `only_valid` is for a
-/// rollback: the others only warn.
+/// Asks every gate. `before` is the set that the environment has now, if it has a valid one.
+/// `only_valid` is for a rollback: the others only warn.
 pub(in crate::ops) fn judge(
     workspace: &Workspace,
     sets: &mut TrackedSet,
@@ -230,13 +248,35 @@ pub(in crate::ops) fn judge(
         tests(workspace, candidate.now, &mut verdict)?;
         empty(&mut verdict);
         if candidate.changes {
-            let pair = Sets { base: before, head: &head };
-            ask_gates(environment, pair, candidate.now, lowered, &mut comparisons, &mut verdict)?;
+            let pair = Sets {
+                base: before,
+                head: &head,
+            };
+            ask_gates(
+                environment,
+                pair,
+                candidate.now,
+                lowered,
+                &mut comparisons,
+                &mut verdict,
+            )?;
         }
         if let Some(tree) = tree_before_external_move(&environment.ledger, candidate) {
-            let own = sets.judge_tree(workspace, tree, Release::FIRST, &NoProgress)?.sound();
-            let pair = Sets { base: own.as_ref(), head: &head };
-            ask_gates(environment, pair, candidate.now, lowered, &mut comparisons, &mut verdict)?;
+            let own = sets
+                .judge_tree(workspace, tree, Release::FIRST, &NoProgress)?
+                .sound();
+            let pair = Sets {
+                base: own.as_ref(),
+                head: &head,
+            };
+            ask_gates(
+                environment,
+                pair,
+                candidate.now,
+                lowered,
+                &mut comparisons,
+                &mut verdict,
+            )?;
             verdict.drop_repetitions();
         }
     }
@@ -268,8 +308,8 @@ fn keep_first<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
     list.retain(|one| seen.insert(one.clone()));
 }
 
-/// The gates that compare what an environment has with what it is to have, each as strict as the environment's
-/// settings ask for.
+/// The gates that compare what an environment has with what it is to have, each as strict as the
+/// environment's settings ask for.
 fn ask_gates(
     environment: &EnvironmentState,
     sets: Sets<'_>,
@@ -278,17 +318,29 @@ fn ask_gates(
     comparisons: &mut SafeguardComparisons,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let Environment { weaken, safeguards, .. } = &environment.settings;
+    let Environment {
+        weaken, safeguards, ..
+    } = &environment.settings;
     let levels = [("weaken", weaken), ("safeguards", safeguards)];
-    let are_on = levels.into_iter().filter(|(_, level)| **level != GateLevel::Off);
+    let are_on = levels
+        .into_iter()
+        .filter(|(_, level)| **level != GateLevel::Off);
     verdict.asked.extend(are_on.map(|(gate, _)| gate));
     crate::ops::change::weaken::gate(environment, sets, now, lowered, verdict);
     let base = sets.base.map(|base| base.set());
-    safeguards::ask_gate(environment, base, sets.head.set(), now, lowered, comparisons, verdict)
+    safeguards::ask_gate(
+        environment,
+        base,
+        sets.head.set(),
+        now,
+        lowered,
+        comparisons,
+        verdict,
+    )
 }
 
-/// The tree of the last promotion, where something else has moved the environment since: what that took away passed no
-/// gate, so the next promotion is also compared with what the last one brought.
+/// The tree of the last promotion, where something else has moved the environment since: what that
+/// took away passed no gate, so the next promotion is also compared with what the last one brought.
 fn tree_before_external_move(ledger: &Ledger, candidate: &Candidate) -> Option<TreeId> {
     let last = ledger.last()?;
     let is_external = ledger.tip != Some(last.commit.id);
@@ -311,12 +363,21 @@ fn valid(
     let Candidate { tree, rules, .. } = candidate;
     match sets.judge_tree(workspace, *tree, *rules, &NoProgress)? {
         Judged::Sound(engine) => {
-            verdict.words.extend(crate::ops::change::weaken::invariants(&engine, candidate.now));
+            verdict.words.extend(crate::ops::change::weaken::invariants(
+                &engine,
+                candidate.now,
+            ));
             verdict.engine = Some(engine);
         }
         Judged::Outdated(engine, newer) => {
-            verdict.words.extend(crate::ops::change::weaken::invariants(&engine, candidate.now));
-            let warned = |finding| GateWord { says: Says::Warned, ..GateWord::of(finding) };
+            verdict.words.extend(crate::ops::change::weaken::invariants(
+                &engine,
+                candidate.now,
+            ));
+            let warned = |finding| GateWord {
+                says: Says::Warned,
+                ..GateWord::of(finding)
+            };
             verdict.words.extend(newer.iter().map(warned));
             verdict.engine = Some(engine);
             verdict.is_outdated = true;
@@ -329,7 +390,9 @@ fn valid(
 }
 
 fn tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result<()> {
-    let Some(engine) = &verdict.engine else { return Ok(()) };
+    let Some(engine) = &verdict.engine else {
+        return Ok(());
+    };
     let mut history = VersionHistory::new(workspace);
     let options = TestOptions::default();
     let report = run_tests(engine, now, &options, &mut |name| history.requested(name))?;
@@ -338,23 +401,38 @@ fn tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result
 }
 
 fn failed_tests(report: &TestReport) -> impl Iterator<Item = GateWord> {
-    report.cases.iter().filter(|case| !case.ok).map(|case| GateWord {
-        gate: "tests",
-        says: Says::Refused,
-        message: format!("{}: {}: {}", case.test, case.case, case.differences.join("; ")),
-        file: Some(case.file.clone()),
-        line: Some(case.line),
-    })
+    report
+        .cases
+        .iter()
+        .filter(|case| !case.ok)
+        .map(|case| GateWord {
+            gate: "tests",
+            says: Says::Refused,
+            message: format!(
+                "{}: {}: {}",
+                case.test,
+                case.case,
+                case.differences.join("; ")
+            ),
+            file: Some(case.file.clone()),
+            line: Some(case.line),
+        })
 }
 
 fn empty(verdict: &mut Verdict) {
-    let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else { return };
+    let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else {
+        return;
+    };
     empty_set(&set, verdict);
 }
 
 fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
     if set.is_empty() {
-        let what = if set.policies.is_empty() { "no policy" } else { "no attachment" };
+        let what = if set.policies.is_empty() {
+            "no policy"
+        } else {
+            "no attachment"
+        };
         verdict.say(
             "empty",
             Says::Refused,
@@ -363,8 +441,8 @@ fn empty_set(set: &PolicySet, verdict: &mut Verdict) {
     }
 }
 
-/// What the gates would say of a set once it is published, without what only its commit could tell. `after` is
-/// `None` where the set is not valid; `loss` is what the environment would lose with it.
+/// What the gates would say of a set once it is published, without what only its commit could tell.
+/// `after` is `None` where the set is not valid; `loss` is what the environment would lose with it.
 pub(in crate::ops) fn foresee(
     environment: &EnvironmentState,
     findings: &[Finding],
@@ -375,13 +453,28 @@ pub(in crate::ops) fn foresee(
     comparisons: &mut SafeguardComparisons,
 ) -> Result<Vec<GateWord>> {
     let (mut verdict, lowered) = (Verdict::nothing(), Lowered::default());
-    verdict.words.extend(findings.iter().filter(|finding| finding.is_error()).map(GateWord::of));
+    verdict.words.extend(
+        findings
+            .iter()
+            .filter(|finding| finding.is_error())
+            .map(GateWord::of),
+    );
     if let Some((engine, report)) = after {
-        verdict.words.extend(crate::ops::change::weaken::invariants(engine, now));
+        verdict
+            .words
+            .extend(crate::ops::change::weaken::invariants(engine, now));
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
         let after = engine.set();
-        safeguards::ask_gate(environment, before, after, now, &lowered, comparisons, &mut verdict)?;
+        safeguards::ask_gate(
+            environment,
+            before,
+            after,
+            now,
+            &lowered,
+            comparisons,
+            &mut verdict,
+        )?;
     }
     if let Some(loss) = loss {
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);
@@ -413,7 +506,8 @@ fn published(
     Ok(())
 }
 
-/// A late CI job must not undo a newer promotion. Rollbacks do not lower this mark: their sources count too.
+/// A late CI job must not undo a newer promotion. Rollbacks do not lower this mark: their sources
+/// count too.
 fn older(
     repo: &Repo,
     ledger: &Ledger,
@@ -427,7 +521,8 @@ fn older(
         if source == candidate.source || asked.contains(&source) {
             continue;
         }
-        // The candidate is not before a newer source, so it is not before what that source came from.
+        // The candidate is not before a newer source, so it is not before what that source came
+        // from.
         let covered = match asked.last() {
             Some(last) => repo.is_ancestor(source, *last)?,
             None => false,
@@ -449,7 +544,10 @@ fn older(
 
 fn hold(ledger: &Ledger, lowered: &Lowered, verdict: &mut Verdict) {
     if let Some((promotion, reason)) = ledger.hold() {
-        let message = format!("on hold since promotion {}: {reason}", promotion.record.number);
+        let message = format!(
+            "on hold since promotion {}: {reason}",
+            promotion.record.number
+        );
         verdict.refuse_unless("hold", lowered.hold.as_deref(), message);
     }
 }

@@ -1,7 +1,8 @@
 //! Where an environment lives: here, or at the remote of a clone.
 //!
-//! An environment lives in one repository. Reading verbs tell by the copies that the last fetch left; verbs that
-//! move it ask the remote first, and then read the same copies. Nothing here moves an environment.
+//! An environment lives in one repository. Reading verbs tell by the copies that the last fetch
+//! left; verbs that move it ask the remote first, and then read the same copies. Nothing here moves
+//! an environment.
 
 use anyhow::{Result, bail};
 
@@ -63,7 +64,10 @@ pub(in crate::ops) struct RefsExpected {
 
 impl RefsExpected {
     fn new(branch: Option<CommitId>, ledger: Option<CommitId>) -> Self {
-        Self { branch: branch.into(), ledger: ledger.into() }
+        Self {
+            branch: branch.into(),
+            ledger: ledger.into(),
+        }
     }
 }
 
@@ -121,7 +125,15 @@ impl Workspace {
         let recorded = repo.read_ref(&RefName::ledger(name)?)?;
         let tip = repo.read_ref(&branch)?;
         let (home, expected) = (Home::Here, RefsExpected::new(tip, recorded));
-        Ok(Place { home, read_from: branch, tip, recorded, expected, maybe_at, notes: Vec::new() })
+        Ok(Place {
+            home,
+            read_from: branch,
+            tip,
+            recorded,
+            expected,
+            maybe_at,
+            notes: Vec::new(),
+        })
     }
 
     /// What the copies say that the last fetch from a remote left.
@@ -130,14 +142,27 @@ impl Workspace {
         let read_from = RefName::branch(name)?.tracking(remote)?;
         let recorded = repo.read_ref(&RefName::remote_ledger(remote, name)?)?;
         let tip = repo.read_ref(&read_from)?;
-        let (home, expected) = (Home::At(remote.to_owned()), RefsExpected::new(tip, recorded));
-        Ok(Place { home, read_from, tip, recorded, expected, maybe_at: None, notes: Vec::new() })
+        let (home, expected) = (
+            Home::At(remote.to_owned()),
+            RefsExpected::new(tip, recorded),
+        );
+        Ok(Place {
+            home,
+            read_from,
+            tip,
+            recorded,
+            expected,
+            maybe_at: None,
+            notes: Vec::new(),
+        })
     }
 
-    /// Where an environment lives, for a verb that moves it: the remote is asked, and what it has is fetched.
+    /// Where an environment lives, for a verb that moves it: the remote is asked, and what it has
+    /// is fetched.
     ///
     /// # Errors
-    /// Where this is a mirror, the remote cannot be reached, or it must be said where a first promotion goes.
+    /// Where this is a mirror, the remote cannot be reached, or it must be said where a first
+    /// promotion goes.
     pub(in crate::ops) fn place_to_move(&self, name: &str, request: &HomeRequest) -> Result<Place> {
         let repo = self.repo()?;
         if let Some(source) = repo.mirrored_from()? {
@@ -154,8 +179,9 @@ impl Workspace {
             (None, Remote::Named(remote)) => remote,
             (None, Remote::Ambiguous(names)) => bail!(ambiguous(&names)),
         };
-        let listed =
-            repo.list_remote(&remote, None).map_err(|error| unreachable(&remote, error))?;
+        let listed = repo
+            .list_remote(&remote, None)
+            .map_err(|error| unreachable(&remote, error))?;
         let mut notes = self.fetch_listed(name, &remote, &listed)?;
         let place = self.place_at(name, &remote)?;
         let is_there = place.tip.is_some() || place.recorded.is_some();
@@ -163,23 +189,33 @@ impl Workspace {
         notes.extend(publish_branch_note(repo, &remote, &listed)?);
         let place = match (is_there, here.tip, &request.push) {
             (true, _, _) => Ok(place),
-            // What lives here and is to go to a remote that has none of it takes its whole past along.
-            (false, Some(_), Some(_)) => {
-                Ok(Place { home: place.home, tip: here.tip, recorded: here.recorded, ..place })
-            }
+            // What lives here and is to go to a remote that has none of it takes its whole past
+            // along.
+            (false, Some(_), Some(_)) => Ok(Place {
+                home: place.home,
+                tip: here.tip,
+                recorded: here.recorded,
+                ..place
+            }),
             (false, None, Some(_)) => Ok(place),
             (false, Some(_), None) => {
                 let note = format!(
                     "`{remote}` has no `{name}`: it lives here and is moved here; `--push {remote}` takes it there"
                 );
-                Ok(Place { notes: vec![note], ..here })
+                Ok(Place {
+                    notes: vec![note],
+                    ..here
+                })
             }
             (false, None, None) if here.recorded.is_some() => Ok(here),
             (false, None, None) => bail!(
                 "`{name}` is nowhere yet: say where it is to live, with `--push {remote}` or `--local`"
             ),
         };
-        place.map(|place| Place { notes: place.notes.into_iter().chain(notes).collect(), ..place })
+        place.map(|place| Place {
+            notes: place.notes.into_iter().chain(notes).collect(),
+            ..place
+        })
     }
 
     /// `--local`: on from what the remote was last known to have, if anything.
@@ -195,7 +231,10 @@ impl Workspace {
                 "nothing of `{name}` was ever fetched from `{remote}`, which was not asked: if it has that branch, this is a \
                  rival promotion 1, and no push will take it; see `git ls-remote {remote} {name}`"
             );
-            return Ok(Place { notes: is_first.then_some(note).into_iter().collect(), ..here });
+            return Ok(Place {
+                notes: is_first.then_some(note).into_iter().collect(),
+                ..here
+            });
         };
         let ledger = self.ledger_at(name, &there)?;
         match local {
@@ -205,33 +244,47 @@ impl Workspace {
                 local.short(),
                 tracked.short()
             ))),
-            _ => Ok(Place { tip: there.tip, recorded: there.recorded, ..here }),
+            _ => Ok(Place {
+                tip: there.tip,
+                recorded: there.recorded,
+                ..here
+            }),
         }
     }
 
-    /// Asks a remote what it has of all environments, and fetches it. Returns what a person should know of it.
+    /// Asks a remote what it has of all environments, and fetches it. Returns what a person should
+    /// know of it.
     pub(super) fn fetch_home(&self, remote: &str) -> Result<Vec<String>> {
         let listed = self.repo()?.list_remote(remote, None)?;
         self.fetch_listed(PRODUCTION, remote, &listed)
     }
 
-    /// Fetches what a move of an environment is judged by: the publish branch, the environment, and the others.
-    /// Returns what a person should know of it.
+    /// Fetches what a move of an environment is judged by: the publish branch, the environment, and
+    /// the others. Returns what a person should know of it.
     fn fetch_listed(&self, name: &str, remote: &str, listed: &Listed) -> Result<Vec<String>> {
         let repo = self.repo()?;
         if let Some(head) = &listed.head
-            && matches!(repo.publish_branch(), Err(RepoError::UnnamedPublishBranch { .. }))
+            && matches!(
+                repo.publish_branch(),
+                Err(RepoError::UnnamedPublishBranch { .. })
+            )
         {
             // What the remote's `HEAD` names counts from now on, as in a clone.
             repo.follow_remote_head(remote, head)?;
         }
         let mut names: Vec<String> = vec![name.to_owned(), PRODUCTION.to_owned()];
-        names.extend(repo.publish_branch()?.map(|branch| branch.short().to_owned()));
+        names.extend(
+            repo.publish_branch()?
+                .map(|branch| branch.short().to_owned()),
+        );
         names.extend(listed.ledgers().map(str::to_owned));
         let mut losses = repo.fetch_environments(remote, listed, &names)?;
         // What is declared is only known once production and the publish branch are here.
-        let declared =
-            self.environment_refs()?.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let declared = self
+            .environment_refs()?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>();
         if declared.iter().any(|name| !names.contains(name)) {
             losses.extend(repo.fetch_environments(remote, listed, &declared)?);
         }
@@ -245,7 +298,10 @@ impl Workspace {
                  only the ledger recorded is over"
             )
         };
-        let retreats = losses.retreats.iter().map(|retreat| tell_retreat(remote, retreat));
+        let retreats = losses
+            .retreats
+            .iter()
+            .map(|retreat| tell_retreat(remote, retreat));
         let retreats: Vec<String> = retreats.collect();
         Ok(losses.gone.into_iter().map(note).chain(retreats).collect())
     }
@@ -256,21 +312,26 @@ fn tell_retreat(remote: &str, retreat: &Retreat) -> String {
     format!("{retreat} (at `{remote}`, since the last fetch)")
 }
 
-/// Whether an environment's branch once stood at a commit: on the way to its tip, or at one of its promotions.
+/// Whether an environment's branch once stood at a commit: on the way to its tip, or at one of its
+/// promotions.
 pub(in crate::ops) fn is_past(
     repo: &Repo,
     ledger: &Ledger,
     commit: CommitId,
     tip: CommitId,
 ) -> Result<bool> {
-    let is_promotion = ledger.all_promotions().any(|promotion| promotion.commit.id == commit);
+    let is_promotion = ledger
+        .all_promotions()
+        .any(|promotion| promotion.commit.id == commit);
     Ok(is_promotion || repo.on_first_parents(commit, tip)?)
 }
 
-/// What a setting of this clone says of the publish branch, where the remote says something else: the gate *published*
-/// is judged by it.
+/// What a setting of this clone says of the publish branch, where the remote says something else:
+/// the gate *published* is judged by it.
 fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Option<String>> {
-    let (Some(named), Some(head)) = (repo.publish_branch()?, &listed.head) else { return Ok(None) };
+    let (Some(named), Some(head)) = (repo.publish_branch()?, &listed.head) else {
+        return Ok(None);
+    };
     Ok((named != *head).then(|| {
         format!(
             "`{}` is the publish branch by a setting of this repository; `HEAD` of `{remote}` names `{}`",

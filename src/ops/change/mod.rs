@@ -1,4 +1,5 @@
-//! What moves an environment: its gates, promotions and rollbacks, and the review that comes before.
+//! What moves an environment: its gates, promotions and rollbacks, and the review that comes
+//! before.
 
 pub(in crate::ops) mod declared;
 pub(in crate::ops) mod environment;

@@ -1,4 +1,5 @@
-//! A promotion of some policies: whole files taken over from the promoted commit, and nothing else with them.
+//! A promotion of some policies: whole files taken over from the promoted commit, and nothing else
+//! with them.
 
 use std::collections::BTreeSet;
 
@@ -40,13 +41,14 @@ pub(in crate::ops) fn tree(
     source: TreeId,
 ) -> Result<TreeId> {
     let changes = changes(workspace, selection, base, source)?;
-    Ok(workspace
-        .repo()?
-        .tree_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
+    Ok(workspace.repo()?.tree_with(
+        base,
+        changes.iter().map(|(path, item)| (path.as_str(), *item)),
+    )?)
 }
 
-/// The id of that tree for policies of which it is not said which were promoted and which removed. Nothing
-/// is written.
+/// The id of that tree for policies of which it is not said which were promoted and which removed.
+/// Nothing is written.
 pub(in crate::ops) fn tree_id(
     workspace: &Workspace,
     names: &[String],
@@ -54,12 +56,15 @@ pub(in crate::ops) fn tree_id(
     source: TreeId,
 ) -> Result<TreeId> {
     let documents = workspace.documents(source)?;
-    let (policies, removed) =
-        names.iter().cloned().partition(|name| find(&documents, name).is_some());
+    let (policies, removed) = names
+        .iter()
+        .cloned()
+        .partition(|name| find(&documents, name).is_some());
     let changes = changes(workspace, &Selection { policies, removed }, base, source)?;
-    Ok(workspace
-        .repo()?
-        .tree_id_with(base, changes.iter().map(|(path, item)| (path.as_str(), *item)))?)
+    Ok(workspace.repo()?.tree_id_with(
+        base,
+        changes.iter().map(|(path, item)| (path.as_str(), *item)),
+    )?)
 }
 
 /// What the selection comes to: paths, with what the source has there.
@@ -71,7 +76,10 @@ fn changes(
 ) -> Result<Vec<(String, Option<TreeItem>)>> {
     let repo = workspace.repo()?;
     let new = workspace.documents(source)?;
-    let old = base.map(|base| workspace.documents(base)).transpose()?.unwrap_or_default();
+    let old = base
+        .map(|base| workspace.documents(base))
+        .transpose()?
+        .unwrap_or_default();
     let mut paths: BTreeSet<String> = BTreeSet::new();
     for name in &selection.policies {
         let Some(document) = find(&new, name) else {
@@ -90,7 +98,10 @@ fn changes(
     }
     for name in &selection.removed {
         if let Some(document) = find(&new, name) {
-            bail!("the promoted commit still has the policy `{name}`, in {}", document.file.path());
+            bail!(
+                "the promoted commit still has the policy `{name}`, in {}",
+                document.file.path()
+            );
         }
         let Some(document) = find(&old, name) else {
             let near = suggest_name(name, names_of(&old));
@@ -100,9 +111,17 @@ fn changes(
     }
     refuse_passengers(selection, &paths, &old, &new)?;
     let prefix = workspace.root().prefix();
-    let full =
-        |path: &str| if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
-    paths.iter().map(|path| Ok((full(path), repo.item_at(source, &full(path))?))).collect()
+    let full = |path: &str| {
+        if prefix.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{prefix}/{path}")
+        }
+    };
+    paths
+        .iter()
+        .map(|path| Ok((full(path), repo.item_at(source, &full(path))?)))
+        .collect()
 }
 
 /// Other documents of the files that are taken over must be the same before and after.
@@ -113,12 +132,16 @@ fn refuse_passengers(
     new: &[Document],
 ) -> Result<()> {
     let selected = |document: &Document| match &document.body {
-        Body::Policy(raw) => selection.names().iter().any(|name| **name == *raw.name.as_str()),
+        Body::Policy(raw) => selection
+            .names()
+            .iter()
+            .any(|name| **name == *raw.name.as_str()),
         _ => false,
     };
     let others = |documents: &[Document]| -> Vec<(String, String)> {
-        let in_files =
-            documents.iter().filter(|d| paths.contains(&**d.file.path()) && !selected(d));
+        let in_files = documents
+            .iter()
+            .filter(|d| paths.contains(&**d.file.path()) && !selected(d));
         let mut found: Vec<_> = in_files.map(|d| (fingerprint(d), path_of(d))).collect();
         found.sort();
         found
@@ -159,10 +182,12 @@ fn find<'d>(documents: &'d [Document], name: &str) -> Option<&'d Document> {
 
 /// The names of the policies among some documents.
 fn names_of(documents: &[Document]) -> impl Iterator<Item = &str> {
-    documents.iter().filter_map(|document| match &document.body {
-        Body::Policy(raw) => Some(raw.name.as_str()),
-        _ => None,
-    })
+    documents
+        .iter()
+        .filter_map(|document| match &document.body {
+            Body::Policy(raw) => Some(raw.name.as_str()),
+            _ => None,
+        })
 }
 
 fn path_of(document: &Document) -> String {
@@ -172,7 +197,9 @@ fn path_of(document: &Document) -> String {
 impl Workspace {
     /// The documents of a tree, sound or not as a set.
     fn documents(&self, tree: TreeId) -> Result<Vec<Document>> {
-        let listing = self.repo()?.list_tree(tree, self.root().prefix(), &load::wanted)?;
+        let listing = self
+            .repo()?
+            .list_tree(tree, self.root().prefix(), &load::wanted)?;
         Ok(load::read(listing, &crate::ops::NoProgress)?.documents)
     }
 }

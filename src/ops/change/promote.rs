@@ -62,7 +62,8 @@ impl Workspace {
     /// Works a promotion out: the tree, the gates, what it would change. Moves nothing.
     ///
     /// # Errors
-    /// Where git cannot be read, or what is asked for makes no sense. A lost `--expect` is [`Lost`].
+    /// Where git cannot be read, or what is asked for makes no sense. A lost `--expect` is
+    /// [`Lost`].
     ///
     /// [`Lost`]: crate::ops::Lost
     pub fn plan_promotion(&self, request: PromoteRequest) -> Result<Plan> {
@@ -89,7 +90,11 @@ impl Workspace {
             Some(revision) => self.revision(revision)?.0,
             None => self.newest_source(&environment, &sources)?,
         };
-        let base = environment.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
+        let base = environment
+            .ledger
+            .tip
+            .map(|tip| repo.tree_of(tip))
+            .transpose()?;
         let tree = match request.selection.is_empty() {
             true => repo.tree_of(source)?,
             false => partial::tree(self, &request.selection, base, repo.tree_of(source)?)?,
@@ -103,12 +108,19 @@ impl Workspace {
             false => standing_rules(&environment.ledger),
         };
         let now = Timestamp::now();
-        let candidate = Candidate { source, tree, changes, sources, rules, now };
+        let candidate = Candidate {
+            source,
+            tree,
+            changes,
+            sources,
+            rules,
+            now,
+        };
         let mut sets = TrackedSet::default();
         let before = match (base, already_there) {
-            (Some(base), false) => {
-                sets.judge_tree(self, base, Release::FIRST, &NoProgress)?.sound()
-            }
+            (Some(base), false) => sets
+                .judge_tree(self, base, Release::FIRST, &NoProgress)?
+                .sound(),
             _ => None,
         };
         if let Some(fault) = self.settings_fault(tree)? {
@@ -143,7 +155,8 @@ impl Workspace {
     /// Makes the promotion that was worked out.
     ///
     /// # Errors
-    /// Where git cannot write, a hook refuses, or somebody else was first ([`Lost`](crate::ops::Lost)).
+    /// Where git cannot write, a hook refuses, or somebody else was first
+    /// ([`Lost`](crate::ops::Lost)).
     pub fn promote(&self, plan: &Plan) -> Result<Published> {
         let repo = self.repo()?;
         let ledger = &plan.environment.ledger;
@@ -170,12 +183,17 @@ impl Workspace {
             allow: plan.verdict.allow.clone(),
         };
         let parents = ledger.next_parents(Some(plan.source));
-        let ending = Ending { record, tree: plan.tree, parents };
+        let ending = Ending {
+            record,
+            tree: plan.tree,
+            parents,
+        };
         publish::publish(repo, &plan.environment, &plan.expected, ending)
     }
 
-    /// What the set to promote says of refs, where that is not what counts, and of where sets come from, where nothing
-    /// could: the promotion after it would be judged by these settings, and never pass.
+    /// What the set to promote says of refs, where that is not what counts, and of where sets come
+    /// from, where nothing could: the promotion after it would be judged by these settings, and
+    /// never pass.
     fn settings_fault(&self, tree: TreeId) -> Result<Option<String>> {
         let repo = self.repo()?;
         let settings = settings_at(self.root(), repo, tree)?;
@@ -217,12 +235,18 @@ impl Workspace {
                     );
                 }
                 let tip = self.tip_at(from, &state.home)?;
-                Ok(SourceTip { name: from.to_owned(), tip })
+                Ok(SourceTip {
+                    name: from.to_owned(),
+                    tip,
+                })
             }
             _ => match publish_branch? {
                 Some(branch) => {
                     let tip = self.publish_tip(&state.home)?;
-                    Ok(SourceTip { name: branch.short().to_owned(), tip })
+                    Ok(SourceTip {
+                        name: branch.short().to_owned(),
+                        tip,
+                    })
                 }
                 None => bail!(
                     "there is no publish branch to promote from: make a commit, or name one with `git config refguard.publishBranch NAME`"
@@ -238,10 +262,15 @@ impl Workspace {
         Ok(tip)
     }
 
-    /// What was committed here and not pushed would be left out of a promotion at the remote in silence.
+    /// What was committed here and not pushed would be left out of a promotion at the remote in
+    /// silence.
     fn refuse_unpushed(&self, branch: &str, home: &Home, pushed: CommitId) -> Result<()> {
-        let (repo, Some(remote)) = (self.repo()?, home.remote()) else { return Ok(()) };
-        let Some(local) = read_followed(repo, &RefName::branch(branch)?)? else { return Ok(()) };
+        let (repo, Some(remote)) = (self.repo()?, home.remote()) else {
+            return Ok(());
+        };
+        let Some(local) = read_followed(repo, &RefName::branch(branch)?)? else {
+            return Ok(());
+        };
         if local == pushed || !repo.is_ancestor(pushed, local)? {
             return Ok(());
         }
@@ -274,7 +303,11 @@ pub(in crate::ops) fn newest_tip<'a>(
 ) -> Result<(&'a str, CommitId)> {
     let source = sources.first().context("an environment has a source")?;
     let tip = source.tip.with_context(|| {
-        format!("`{}` does not exist, and `{}` is promoted from it", source.name, state.name())
+        format!(
+            "`{}` does not exist, and `{}` is promoted from it",
+            source.name,
+            state.name()
+        )
     })?;
     Ok((&source.name, tip))
 }

@@ -1,4 +1,5 @@
-//! The last step of every change of an environment: write the commit, move the refs, or say who was first.
+//! The last step of every change of an environment: write the commit, move the refs, or say who was
+//! first.
 
 use anyhow::{Result, bail};
 use jiff::Timestamp;
@@ -65,12 +66,17 @@ pub(in crate::ops) struct Ending {
 pub(in crate::ops) fn subject_of(record: &Record, parents: &[CommitId]) -> String {
     let name = &record.environment;
     match record {
-        Record { rollback: Some(target), .. } => {
+        Record {
+            rollback: Some(target),
+            ..
+        } => {
             format!("roll {name} back to {}", describe(*target))
         }
         Record { hold: Some(_), .. } => format!("hold {name}"),
         _ if only_releases(record, parents) => format!("release {name}"),
-        Record { policies, source, .. } if policies.is_empty() => {
+        Record {
+            policies, source, ..
+        } if policies.is_empty() => {
             format!("promote {} to {name}", source.short())
         }
         Record { policies, .. } => clipped(format!("promote {} to {name}", policies.join(", "))),
@@ -150,19 +156,28 @@ pub(in crate::ops) fn check_expect(
     )))
 }
 
-/// Writes the commit and moves the refs where the environment lives: here in one step, or at the remote, which
-/// the copies here then follow.
+/// Writes the commit and moves the refs where the environment lives: here in one step, or at the
+/// remote, which the copies here then follow.
 pub(in crate::ops) fn publish(
     repo: &Repo,
     environment: &EnvironmentState,
     expected: &RefsExpected,
     ending: Ending,
 ) -> Result<Published> {
-    let Ending { record, tree, parents } = ending;
+    let Ending {
+        record,
+        tree,
+        parents,
+    } = ending;
     let subject = subject_of(&record, &parents);
     let ledger = &environment.ledger;
     let message = record.message(&subject)?;
-    let commit = repo.write_commit(&NewCommit { tree, parents, message, author: None })?;
+    let commit = repo.write_commit(&NewCommit {
+        tree,
+        parents,
+        message,
+        author: None,
+    })?;
     let made = repo.commit(commit)?.committer.time.seconds;
     let before = ledger.last().map(|last| last.commit.committer.time.seconds);
     if let Some(fault) = date_fault(made, before, Timestamp::now()) {
@@ -201,15 +216,18 @@ fn move_here(
     let ledger = &environment.ledger;
     let moving = repo.transaction(format!("refguard: {subject}"));
     let moving = moving.set(&ledger.ref_name, expected.branch, commit);
-    match moving.set(&ledger.ledger_name, expected.ledger, commit).commit()? {
+    match moving
+        .set(&ledger.ledger_name, expected.ledger, commit)
+        .commit()?
+    {
         Outcome::Moved => Ok(()),
         Outcome::Lost(lost) => bail!(Lost(lost_words(repo, environment.name(), &lost))),
         Outcome::Locked(locked) => bail!(Lost(locked_words(&locked))),
     }
 }
 
-/// Both refs of the remote; what the remote holds afterwards decides. The ledger stays behind where a remote
-/// takes branches only: the branch is then its own ledger.
+/// Both refs of the remote; what the remote holds afterwards decides. The ledger stays behind where
+/// a remote takes branches only: the branch is then its own ledger.
 fn push_to(
     repo: &Repo,
     environment: &EnvironmentState,
@@ -218,7 +236,10 @@ fn push_to(
     commit: CommitId,
 ) -> Result<Vec<String>> {
     let ledger = &environment.ledger;
-    let branch_only = || repo.push(remote).set(&ledger.ref_name, expected.branch, commit);
+    let branch_only = || {
+        repo.push(remote)
+            .set(&ledger.ref_name, expected.branch, commit)
+    };
     if repo.takes_branches_only(remote)? {
         return settle(remote, branch_only().send()?).map(|_| Vec::new());
     }
@@ -245,7 +266,12 @@ fn push_to(
 fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
     match outcome {
         PushOutcome::Taken { missing } => Ok(missing),
-        PushOutcome::Lost { name, expected, actual, reason } => {
+        PushOutcome::Lost {
+            name,
+            expected,
+            actual,
+            reason,
+        } => {
             let was = word(expected);
             let is = actual.map_or_else(|| "another value".to_owned(), |id| id.short());
             bail!(Lost(format!(
@@ -254,7 +280,10 @@ fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
             )))
         }
         PushOutcome::Refused { name, reason } => {
-            bail!(Refused(format!("`{remote}` refused `{}`: {reason}", name.short())))
+            bail!(Refused(format!(
+                "`{remote}` refused `{}`: {reason}",
+                name.short()
+            )))
         }
         PushOutcome::Unknown { reason } => {
             bail!("it is unknown whether `{remote}` took the promotion: {reason}")
@@ -262,8 +291,8 @@ fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
     }
 }
 
-/// Brings what is here up to date with what the remote has taken. The promotion is made, so nothing here is an
-/// error any more: what could not follow is said, and the next run tries it again.
+/// Brings what is here up to date with what the remote has taken. The promotion is made, so nothing
+/// here is an error any more: what could not follow is said, and the next run tries it again.
 fn follow_remote(
     repo: &Repo,
     environment: &EnvironmentState,
@@ -271,11 +300,15 @@ fn follow_remote(
     commit: CommitId,
 ) -> Vec<String> {
     let name = environment.name();
-    let copies = [environment.ref_name.tracking(remote), RefName::remote_ledger(remote, name)];
+    let copies = [
+        environment.ref_name.tracking(remote),
+        RefName::remote_ledger(remote, name),
+    ];
     let mut notes = Vec::new();
     for copy in copies {
-        let moved =
-            copy.map_err(anyhow::Error::from).and_then(|copy| set_copy(repo, &copy, commit));
+        let moved = copy
+            .map_err(anyhow::Error::from)
+            .and_then(|copy| set_copy(repo, &copy, commit));
         notes.extend(moved.err().map(|error| left_behind(remote, name, &error)));
     }
     match follow_in_branch(repo, environment, remote, commit) {
@@ -297,14 +330,17 @@ fn set_copy(repo: &Repo, copy: &RefName, commit: CommitId) -> Result<()> {
     if held == Some(commit) {
         return Ok(());
     }
-    let moving = repo.transaction("refguard: follow the remote").set(copy, held.into(), commit);
+    let moving = repo
+        .transaction("refguard: follow the remote")
+        .set(copy, held.into(), commit);
     match moving.commit()? {
         Outcome::Moved | Outcome::Lost(_) => Ok(()),
         Outcome::Locked(locked) => bail!(locked_words(&locked)),
     }
 }
 
-/// The local branch of the same name and its ledger: moved forward, and left alone where they have diverged.
+/// The local branch of the same name and its ledger: moved forward, and left alone where they have
+/// diverged.
 fn follow_in_branch(
     repo: &Repo,
     environment: &EnvironmentState,
@@ -329,8 +365,17 @@ fn follow_in_branch(
     if branch == Some(commit) && recorded == Some(commit) {
         return Ok(None);
     }
-    let expected = RefsExpected { branch: branch.into(), ledger: recorded.into() };
-    move_here(repo, environment, &expected, commit, &format!("follow {remote}"))?;
+    let expected = RefsExpected {
+        branch: branch.into(),
+        ledger: recorded.into(),
+    };
+    move_here(
+        repo,
+        environment,
+        &expected,
+        commit,
+        &format!("follow {remote}"),
+    )?;
     Ok(None)
 }
 
@@ -340,7 +385,9 @@ fn follow_in_branch(
 pub struct Refused(pub String);
 
 fn word(expected: Expected) -> String {
-    expected.commit().map_or_else(|| "nothing".to_owned(), |id| id.short())
+    expected
+        .commit()
+        .map_or_else(|| "nothing".to_owned(), |id| id.short())
 }
 
 /// What the tip was, what it is, and who moved it.
@@ -368,7 +415,9 @@ fn lost_words(repo: &Repo, environment: &str, lost: &LostRef) -> String {
 
 /// A lock that did not go away: of a process that works, or left by a dead one.
 fn locked_words(locked: &Locked) -> String {
-    let age = locked.age.map_or_else(String::new, |age| format!(", {} s old", age.as_secs()));
+    let age = locked
+        .age
+        .map_or_else(String::new, |age| format!(", {} s old", age.as_secs()));
     format!(
         "the lock `{}`{age} did not go away: if no git command is running, a dead one left it, and it is to be removed by hand",
         locked.path.display()

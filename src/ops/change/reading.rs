@@ -1,5 +1,5 @@
-//! What a person should know of how a verb reads an environment: how old the copy is, and which of two names
-//! was taken. Must not know how it is said.
+//! What a person should know of how a verb reads an environment: how old the copy is, and which of
+//! two names was taken. Must not know how it is said.
 
 use std::time::SystemTime;
 
@@ -18,8 +18,8 @@ pub struct FetchedCopy {
 }
 
 impl Workspace {
-    /// Brings the copies of all environments up to date with the remote that they live at. Returns what a person should
-    /// know of it.
+    /// Brings the copies of all environments up to date with the remote that they live at. Returns
+    /// what a person should know of it.
     ///
     /// # Errors
     /// Where there is no remote, or it cannot be reached.
@@ -31,7 +31,8 @@ impl Workspace {
         }
     }
 
-    /// Whether an environment may be read as the last fetch from a remote left it: nothing is to be said of others.
+    /// Whether an environment may be read as the last fetch from a remote left it: nothing is to be
+    /// said of others.
     ///
     /// # Errors
     /// Where git cannot be read.
@@ -39,14 +40,18 @@ impl Workspace {
         Ok(!matches!(self.repo()?.chosen_remote()?, Remote::None))
     }
 
-    /// The copy that is read where an environment is asked for; `None` where it lives here, and where nothing
-    /// tells when it was fetched.
+    /// The copy that is read where an environment is asked for; `None` where it lives here, and
+    /// where nothing tells when it was fetched.
     ///
     /// # Errors
     /// Where git cannot be read.
     pub fn fetched_copy(&self, environment: &str) -> Result<Option<FetchedCopy>> {
-        let Home::At(remote) = self.place(environment)?.home else { return Ok(None) };
-        let fetched = self.repo()?.last_fetch(&remote, &RefName::branch(environment)?);
+        let Home::At(remote) = self.place(environment)?.home else {
+            return Ok(None);
+        };
+        let fetched = self
+            .repo()?
+            .last_fetch(&remote, &RefName::branch(environment)?);
         Ok(fetched.map(|fetched| FetchedCopy { remote, fetched }))
     }
 
@@ -61,7 +66,9 @@ impl Workspace {
         let name = first_name(revision);
         let name = name.split_once('#').map_or(name, |(name, _)| name);
         let known = self.environments_spoken_of(revision)?;
-        let found = known.into_iter().find(|(known, full)| known == name || full.as_str() == name);
+        let found = known
+            .into_iter()
+            .find(|(known, full)| known == name || full.as_str() == name);
         Ok(found.map(|(name, _)| name))
     }
 }

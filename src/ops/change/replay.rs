@@ -12,9 +12,9 @@ use refguard_core::traffic::{
 
 use crate::ops::LogSelection;
 
-/// Answers the requests of logs by two sets, as of `now` and from later instants on. The engines have every attachment,
-/// expired or not; `impact` is what the change does to every request from `now` on, in all detail; `base_commit` is the
-/// commit of the set before.
+/// Answers the requests of logs by two sets, as of `now` and from later instants on. The engines
+/// have every attachment, expired or not; `impact` is what the change does to every request from
+/// `now` on, in all detail; `base_commit` is the commit of the set before.
 ///
 /// # Errors
 /// Where a log cannot be read, or holds nothing that can.
@@ -44,11 +44,21 @@ pub fn replay_logs(
 /// Refuses logs none of whose lines could be read: that none of them changes would be no answer.
 fn refuse_foreign(tally: &Tally) -> Result<()> {
     let is_foreign = |why: &Unclear| matches!(why, Unclear::Unreadable | Unclear::TooLong);
-    let unread: Vec<_> = tally.unclear.iter().filter(|(why, _)| is_foreign(why)).collect();
+    let unread: Vec<_> = tally
+        .unclear
+        .iter()
+        .filter(|(why, _)| is_foreign(why))
+        .collect();
     let lines: u64 = unread.iter().map(|(_, (lines, _))| lines).sum();
     let first = unread.iter().map(|(_, (_, place))| place).min();
-    let Some(LogPlace { log, line }) = first.filter(|_| lines == tally.rows) else { return Ok(()) };
-    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    let Some(LogPlace { log, line }) = first.filter(|_| lines == tally.rows) else {
+        return Ok(());
+    };
+    let lines = if lines == 1 {
+        "1 line".to_owned()
+    } else {
+        format!("{lines} lines")
+    };
     bail!(
         "no row of a log was found: {lines} could not be read, the first is {log}:{line}; a row is one of the decision \
          log, of LiteLLM's spend log as JSON lines, or a request as `resolve --batch` takes it"

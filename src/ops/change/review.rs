@@ -1,7 +1,8 @@
 //! `review`: what a reviewer needs to know of a change, in one piece.
 //!
-//! BASE is taken where the change began (the merge base), so that what others have merged since is not part of
-//! it; the numbers of versions are those that a merge into the publish branch as it stands now will make.
+//! BASE is taken where the change began (the merge base), so that what others have merged since is
+//! not part of it; the numbers of versions are those that a merge into the publish branch as it
+//! stands now will make.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,7 +68,8 @@ pub struct Review {
     pub versions: ComingVersions,
     /// What the environments would say.
     pub environments: Vec<Foreseen>,
-    /// What the change would have done to the requests of logs; `None`: none were given, or as of `diff`.
+    /// What the change would have done to the requests of logs; `None`: none were given, or as of
+    /// `diff`.
     pub replay: Option<Replay>,
 }
 
@@ -161,7 +163,8 @@ impl ReadSide {
 }
 
 impl Side {
-    /// With everything that there is to find, warnings too. `near` is a set that may have much in common with it.
+    /// With everything that there is to find, warnings too. `near` is a set that may have much in
+    /// common with it.
     fn find(read: ReadSide, near: Option<&PolicySet>) -> Self {
         let (engine, checked) = match read {
             ReadSide::Judged(judged, loaded) => {
@@ -176,16 +179,30 @@ impl Side {
                 (set.map(|set| Arc::new(Engine::new(Arc::new(set)))), checked)
             }
         };
-        let Checked { findings, sources, counts, .. } = checked;
+        let Checked {
+            findings,
+            sources,
+            counts,
+            ..
+        } = checked;
         let files = sources.iter().map(|file| file.path().clone()).collect();
-        Self { engine, findings, counts, files }
+        Self {
+            engine,
+            findings,
+            counts,
+            files,
+        }
     }
 }
 
 impl Review {
     /// Whether HEAD itself is at fault.
     pub fn is_faulty(&self) -> bool {
-        self.errors > 0 || self.tests.as_ref().is_some_and(|tests| tests.report.failed > 0)
+        self.errors > 0
+            || self
+                .tests
+                .as_ref()
+                .is_some_and(|tests| tests.report.failed > 0)
     }
 }
 
@@ -204,8 +221,10 @@ impl Workspace {
         logs: Option<&LogSelection>,
     ) -> Result<Review> {
         let repo = self.repo()?;
-        let base_tip =
-            base.map_or_else(|| self.published(), |revision| Ok(self.revision(revision)?.0))?;
+        let base_tip = base.map_or_else(
+            || self.published(),
+            |revision| Ok(self.revision(revision)?.0),
+        )?;
         let head_commit = match head {
             Source::At(revision) => Some(self.revision(revision)?.0),
             Source::Worktree | Source::Staged => repo.head()?,
@@ -236,7 +255,9 @@ impl Workspace {
             .zip(impact.as_ref())
             .map(|((before, after), impact)| shift_from(before, after, now, impact, budget));
         let owners = engines.zip(diff.as_ref());
-        let owners = owners.map(|(engines, diff)| owners_of(engines, diff)).unwrap_or_default();
+        let owners = owners
+            .map(|(engines, diff)| owners_of(engines, diff))
+            .unwrap_or_default();
         let mut comparisons = SafeguardComparisons::default();
         let safeguards = engines
             .map(|(before, after)| comparisons.compare(before.set(), after.set(), now))
@@ -244,12 +265,21 @@ impl Workspace {
         let tests = tests(&mut history, &before, &after, now)?;
         let sides = (&before, &after);
         let began_tree = repo.tree_of(began)?;
-        let known = KnownAnswers { tests: tests.as_ref(), impact: impact.as_ref(), comparisons };
+        let known = KnownAnswers {
+            tests: tests.as_ref(),
+            impact: impact.as_ref(),
+            comparisons,
+        };
         let environments = self.foreseen(&mut sets, began_tree, sides, now, known)?;
-        let errors = after.findings.iter().filter(|finding| finding.is_error()).count();
+        let errors = after
+            .findings
+            .iter()
+            .filter(|finding| finding.is_error())
+            .count();
         let versions = coming(&mut history, diff.as_ref(), &after);
-        let (new, gone) =
-            unmatched(&before.findings, &after.findings, &|file| after.files.contains(file));
+        let (new, gone) = unmatched(&before.findings, &after.findings, &|file| {
+            after.files.contains(file)
+        });
         Ok(Review {
             base: base.map_or_else(|| self.publish_branch_name(), |b| anyhow::Ok(b.to_owned()))?,
             base_commit: began,
@@ -300,13 +330,20 @@ impl Workspace {
         now: Timestamp,
         known: KnownAnswers<'_>,
     ) -> Result<Vec<Foreseen>> {
-        let KnownAnswers { tests, impact, mut comparisons } = known;
+        let KnownAnswers {
+            tests,
+            impact,
+            mut comparisons,
+        } = known;
         let (repo, publish_branch) = (self.repo()?, self.publish_branch_name()?);
         let mut found = Vec::new();
         for (name, _) in self.environment_refs()? {
             let state = self.environment(&name)?;
-            let from_elsewhere =
-                state.settings.from.as_ref().is_some_and(|from| *from != publish_branch);
+            let from_elsewhere = state
+                .settings
+                .from
+                .as_ref()
+                .is_some_and(|from| *from != publish_branch);
             if from_elsewhere {
                 continue;
             }
@@ -322,10 +359,21 @@ impl Workspace {
             let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
             let kept = engine.as_deref().map(Engine::set);
-            let gates =
-                gates::foresee(&state, &after.findings, kept, set, loss, now, &mut comparisons)?;
+            let gates = gates::foresee(
+                &state,
+                &after.findings,
+                kept,
+                set,
+                loss,
+                now,
+                &mut comparisons,
+            )?;
             let could = gates.iter().all(|word| word.says != Says::Refused);
-            found.push(Foreseen { environment: name, could, gates });
+            found.push(Foreseen {
+                environment: name,
+                could,
+                gates,
+            });
         }
         Ok(found)
     }
@@ -340,7 +388,9 @@ impl Workspace {
     ) -> Result<Option<Arc<Engine>>> {
         match tip {
             Some(tip) if tip == base => Ok(before.engine.clone()),
-            Some(tip) => Ok(sets.judge_tree(self, tip, Release::FIRST, &NoProgress)?.sound()),
+            Some(tip) => Ok(sets
+                .judge_tree(self, tip, Release::FIRST, &NoProgress)?
+                .sound()),
             None => Ok(None),
         }
     }
@@ -363,10 +413,20 @@ impl Workspace {
 
 /// The owners of the policies whose documents or attachments differ, those who are named first.
 fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> Vec<Owner> {
-    let own = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
+    let own = diff
+        .policies
+        .changed
+        .iter()
+        .filter(|change| change.because == Because::Own);
     let policies = &diff.policies;
     let named = own.map(|change| &*change.name);
-    let named = named.chain(policies.added.iter().chain(&policies.removed).map(|it| &*it.name));
+    let named = named.chain(
+        policies
+            .added
+            .iter()
+            .chain(&policies.removed)
+            .map(|it| &*it.name),
+    );
     let attachments = &diff.attachments;
     let entries = attachments.changed.iter().map(|change| &change.entry);
     let entries = entries.chain(attachments.added.iter().chain(&attachments.removed));
@@ -386,7 +446,10 @@ fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> V
             said.retain(Option::is_some);
         }
         for owner in said {
-            owners.entry((owner.is_none(), owner)).or_default().push(policy.to_owned());
+            owners
+                .entry((owner.is_none(), owner))
+                .or_default()
+                .push(policy.to_owned());
         }
     }
     let owner = |((_, owner), policies): ((bool, Option<Arc<str>>), Vec<String>)| Owner {
@@ -403,22 +466,40 @@ fn tests(
     now: Timestamp,
 ) -> Result<Option<ReviewedTests>> {
     let mut run = |side: &Side| -> Result<Option<TestReport>> {
-        let Some(engine) = &side.engine else { return Ok(None) };
-        // Where nothing is tested nothing is covered, and that is known without a look at each document.
-        let options = TestOptions { coverage: side.counts.cases > 0, ..TestOptions::default() };
+        let Some(engine) = &side.engine else {
+            return Ok(None);
+        };
+        // Where nothing is tested nothing is covered, and that is known without a look at each
+        // document.
+        let options = TestOptions {
+            coverage: side.counts.cases > 0,
+            ..TestOptions::default()
+        };
         run_tests(engine, now, &options, &mut |name| history.requested(name)).map(Some)
     };
-    let (base, Some(report)) = (run(before)?, run(after)?) else { return Ok(None) };
+    let (base, Some(report)) = (run(before)?, run(after)?) else {
+        return Ok(None);
+    };
     let coverage = |report: &TestReport| report.coverage.clone().unwrap_or_default();
     let known = base.as_ref().map(coverage).unwrap_or_default();
-    let exercised: FxHashMap<_, bool> =
-        known.items.iter().map(|item| (key(item), item.covered)).collect();
+    let exercised: FxHashMap<_, bool> = known
+        .items
+        .iter()
+        .map(|item| (key(item), item.covered))
+        .collect();
     let lost =
         |item: &&CoverageItem| !item.covered && exercised.get(&key(item)).copied().unwrap_or(true);
     Ok(Some(ReviewedTests {
         base: base.as_ref().map(|base| (base.passed, base.failed)),
-        base_coverage: base.as_ref().and_then(|base| Some(base.coverage.as_ref()?.percent)),
-        uncovered: coverage(&report).items.iter().filter(lost).cloned().collect(),
+        base_coverage: base
+            .as_ref()
+            .and_then(|base| Some(base.coverage.as_ref()?.percent)),
+        uncovered: coverage(&report)
+            .items
+            .iter()
+            .filter(lost)
+            .cloned()
+            .collect(),
         report,
     }))
 }
@@ -432,12 +513,17 @@ fn coming(
     let (Some(diff), Some(engine)) = (diff, &after.engine) else {
         return ComingVersions::Unknown("one of the sets is not valid".to_owned());
     };
-    let changed = diff.policies.changed.iter().filter(|change| change.because == Because::Own);
+    let changed = diff
+        .policies
+        .changed
+        .iter()
+        .filter(|change| change.because == Because::Own);
     let names = changed
         .map(|change| &change.name)
         .chain(diff.policies.added.iter().map(|entry| &entry.name));
-    let mut names: Vec<&Arc<str>> =
-        names.chain(diff.policies.removed.iter().map(|entry| &entry.name)).collect();
+    let mut names: Vec<&Arc<str>> = names
+        .chain(diff.policies.removed.iter().map(|entry| &entry.name))
+        .collect();
     names.sort_unstable();
     if names.is_empty() {
         return ComingVersions::Known(Vec::new());
@@ -447,7 +533,10 @@ fn coming(
         Err(error) => return ComingVersions::Unknown(format!("{error:#}")),
     };
     let coming = names.into_iter().filter_map(|name| {
-        let digest = engine.set().find_policy(name).map(|(_, policy)| policy.digest.to_string());
+        let digest = engine
+            .set()
+            .find_policy(name)
+            .map(|(_, policy)| policy.digest.to_string());
         let number = index.versions(name).len() as u64 + 1;
         // The publish branch may have come to the same on another way.
         let is_new = index.digest(name) != digest;
@@ -473,9 +562,9 @@ fn head_name(head: &Source) -> String {
     }
 }
 
-/// The findings of HEAD that BASE does not have, and how many of BASE's HEAD does not have. A finding is
-/// known by its rule, file and message, of equal ones by how many there are; where its file is gone from HEAD,
-/// by rule and message alone.
+/// The findings of HEAD that BASE does not have, and how many of BASE's HEAD does not have. A
+/// finding is known by its rule, file and message, of equal ones by how many there are; where its
+/// file is gone from HEAD, by rule and message alone.
 fn unmatched(
     before: &[Finding],
     after: &[Finding],
@@ -485,11 +574,15 @@ fn unmatched(
     for finding in before {
         *known.entry(finding.identity()).or_default() += 1;
     }
-    let left: Vec<&Finding> =
-        after.iter().filter(|finding| !take(&mut known, &finding.identity())).collect();
+    let left: Vec<&Finding> = after
+        .iter()
+        .filter(|finding| !take(&mut known, &finding.identity()))
+        .collect();
     let mut gone: usize = known.values().sum();
     let mut moved: FxHashMap<_, usize> = FxHashMap::default();
-    for ((code, _, message), count) in known.into_iter().filter(|((_, file, _), _)| !is_there(file))
+    for ((code, _, message), count) in known
+        .into_iter()
+        .filter(|((_, file, _), _)| !is_there(file))
     {
         *moved.entry((code, message)).or_default() += count;
     }

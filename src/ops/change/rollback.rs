@@ -111,7 +111,12 @@ impl Workspace {
             source: source_of(ledger, &entry),
             tree: entry.tree,
             rules: rules_of(ledger, &entry),
-            hold: Some(request.reason.clone().unwrap_or_else(|| format!("rolled back to {words}"))),
+            hold: Some(
+                request
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| format!("rolled back to {words}")),
+            ),
             release: None,
             reason: request.reason.clone(),
             rollback: Some(entry.target),
@@ -190,16 +195,39 @@ impl Workspace {
         };
         let mut sets = TrackedSet::default();
         let before = match base.filter(|base| *base != back.tree) {
-            Some(base) => sets.judge_tree(self, base, Release::FIRST, &NoProgress)?.sound(),
+            Some(base) => sets
+                .judge_tree(self, base, Release::FIRST, &NoProgress)?
+                .sound(),
             None => None,
         };
-        let lowered = Lowered { hold: back.release.clone(), ..Lowered::default() };
+        let lowered = Lowered {
+            hold: back.release.clone(),
+            ..Lowered::default()
+        };
         let before_engine = before.as_ref();
-        let verdict =
-            gates::judge(self, &mut sets, &environment, before_engine, &candidate, &lowered, true)?;
-        let digest = verdict.digest().map(|digest| digest.to_string()).unwrap_or_default();
+        let verdict = gates::judge(
+            self,
+            &mut sets,
+            &environment,
+            before_engine,
+            &candidate,
+            &lowered,
+            true,
+        )?;
+        let digest = verdict
+            .digest()
+            .map(|digest| digest.to_string())
+            .unwrap_or_default();
         let version = candidate.version(&verdict);
-        Ok(RollbackPlan { environment, verdict, before, back, digest, version, expected })
+        Ok(RollbackPlan {
+            environment,
+            verdict,
+            before,
+            back,
+            digest,
+            version,
+            expected,
+        })
     }
 
     /// Makes the rollback or hold that was worked out.
@@ -230,7 +258,11 @@ impl Workspace {
             ..Record::default()
         };
         let parents = ledger.next_parents(None);
-        let ending = Ending { record, tree: back.tree, parents };
+        let ending = Ending {
+            record,
+            tree: back.tree,
+            parents,
+        };
         publish::publish(self.repo()?, &plan.environment, &plan.expected, ending)
     }
 
@@ -256,14 +288,17 @@ pub(in crate::ops) fn describe(target: Target) -> String {
     }
 }
 
-/// The release that promoted what an environment holds. What something else has put there is looked at as kindly as
-/// can be: it is in force.
+/// The release that promoted what an environment holds. What something else has put there is looked
+/// at as kindly as can be: it is in force.
 pub(in crate::ops) fn standing_rules(ledger: &Ledger) -> Release {
-    let last = ledger.last().filter(|last| ledger.tip == Some(last.commit.id));
+    let last = ledger
+        .last()
+        .filter(|last| ledger.tip == Some(last.commit.id));
     last.map_or(Release::FIRST, |last| release_of(&last.record))
 }
 
-/// The release that promoted the set of an entry. One that no promotion brought: as in [`standing_rules`].
+/// The release that promoted the set of an entry. One that no promotion brought: as in
+/// [`standing_rules`].
 pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
     let promotion = match entry.target {
         Target::Promotion(number) => ledger.find(number),
@@ -275,9 +310,9 @@ pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
 /// The commit that an entry's set came from: of an external one, the commit itself.
 pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId {
     match entry.target {
-        Target::Promotion(number) => {
-            ledger.find(number).map_or(entry.commit, |promotion| promotion.record.source)
-        }
+        Target::Promotion(number) => ledger
+            .find(number)
+            .map_or(entry.commit, |promotion| promotion.record.source),
         Target::Commit(commit) => commit,
     }
 }
@@ -292,7 +327,12 @@ pub(in crate::ops) fn undo_stack(repo: &Repo, ledger: &Ledger) -> Result<UndoSta
             HistoryEntry::Promotion(promotion) => promotion_step(promotion, before),
             HistoryEntry::External(commit) => {
                 let tree = repo.tree_of(*commit)?;
-                UndoStep { number: None, commit: *commit, tree, kind: StepKind::Push }
+                UndoStep {
+                    number: None,
+                    commit: *commit,
+                    tree,
+                    kind: StepKind::Push,
+                }
             }
         });
     }
@@ -307,10 +347,16 @@ fn promotion_step(promotion: &Promotion, before: Option<TreeId>) -> UndoStep {
         None if stays => StepKind::Stay,
         None => StepKind::Push,
     };
-    UndoStep { number: Some(record.number), commit: commit.id, tree: commit.tree, kind }
+    UndoStep {
+        number: Some(record.number),
+        commit: commit.id,
+        tree: commit.tree,
+        kind,
+    }
 }
 
-/// Whether a promotion ended a hold and brought no set: then no promoted commit is among its parents.
+/// Whether a promotion ended a hold and brought no set: then no promoted commit is among its
+/// parents.
 pub(in crate::ops) fn only_releases(record: &Record, parents: &[CommitId]) -> bool {
     let is_alone = record.rollback.is_none() && record.hold.is_none() && record.policies.is_empty();
     is_alone && releases_hold(record) && record.number > 1 && !parents.contains(&record.source)

@@ -1,6 +1,7 @@
 //! The gate *safeguards*: whether a promotion takes away what keeps the set honest.
 //!
-//! The comparison itself is the core's. Here the globs of the settings meet it, and its losses become words of a gate.
+//! The comparison itself is the core's. Here the globs of the settings meet it, and its losses
+//! become words of a gate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +35,17 @@ pub fn safeguards_between(
 ) -> Result<SafeguardDiff> {
     let filter = Filter::of_settings(&after.settings)?;
     let is_read = |path: &str| filter.admits(path);
-    Ok(compare_safeguards(before, after, &is_read, now, &budget_within(TIME_LIMIT)))
+    Ok(compare_safeguards(
+        before,
+        after,
+        &is_read,
+        now,
+        &budget_within(TIME_LIMIT),
+    ))
 }
 
-/// The comparisons that were made for one answer. A gate and a report ask for the same two sets; they are compared once.
+/// The comparisons that were made for one answer. A gate and a report ask for the same two sets;
+/// they are compared once.
 #[derive(Debug, Default)]
 pub struct SafeguardComparisons(Vec<Comparison>);
 
@@ -76,11 +84,15 @@ impl SafeguardComparisons {
     pub fn find(&self, before: &Arc<PolicySet>, after: &Arc<PolicySet>) -> Option<&SafeguardDiff> {
         let is_same =
             |one: &&Comparison| Arc::ptr_eq(&one.before, before) && Arc::ptr_eq(&one.after, after);
-        self.0.iter().find(is_same).map(|comparison| &comparison.diff)
+        self.0
+            .iter()
+            .find(is_same)
+            .map(|comparison| &comparison.diff)
     }
 }
 
-/// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes it.
+/// Asks the gate: as loud as the settings of the environment say, and recorded where a flag passes
+/// it.
 pub(in crate::ops) fn ask_gate(
     environment: &EnvironmentState,
     before: Option<&Arc<PolicySet>>,
@@ -96,7 +108,12 @@ pub(in crate::ops) fn ask_gate(
     }
 
     let lost = match before {
-        Some(before) => comparisons.compare(before, after, now)?.lost.iter().map(loss_of).collect(),
+        Some(before) => comparisons
+            .compare(before, after, now)?
+            .lost
+            .iter()
+            .map(loss_of)
+            .collect(),
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => Vec::new(),
         None => vec![Loss {
@@ -115,18 +132,27 @@ pub(in crate::ops) fn ask_gate(
     let says = match (level, &lowered.safeguards) {
         (GateLevel::Refuse, None) => Says::Refused,
         (GateLevel::Refuse, Some(reason)) => {
-            verdict.allow.push(Allow { gate: GATE.to_owned(), reason: reason.clone() });
+            verdict.allow.push(Allow {
+                gate: GATE.to_owned(),
+                reason: reason.clone(),
+            });
             Says::Allowed
         }
         (GateLevel::Warn | GateLevel::Off, _) => Says::Warned,
     };
-    let words = lost.into_iter().map(|Loss { message, file, line }| GateWord {
-        gate: GATE,
-        says,
-        message,
-        file,
-        line,
-    });
+    let words = lost.into_iter().map(
+        |Loss {
+             message,
+             file,
+             line,
+         }| GateWord {
+            gate: GATE,
+            says,
+            message,
+            file,
+            line,
+        },
+    );
     verdict.words.extend(words);
     Ok(())
 }
@@ -139,7 +165,11 @@ struct Loss {
 }
 
 fn loss_of(change: &SafeguardChange) -> Loss {
-    Loss { message: change.sentence(), file: change.file.clone(), line: change.line }
+    Loss {
+        message: change.sentence(),
+        file: change.file.clone(),
+        line: change.line,
+    }
 }
 
 #[cfg(test)]
@@ -148,11 +178,17 @@ mod tests {
 
     #[test]
     fn two_sets_are_compared_once() {
-        let (before, after) = (Arc::new(PolicySet::default()), Arc::new(PolicySet::default()));
+        let (before, after) = (
+            Arc::new(PolicySet::default()),
+            Arc::new(PolicySet::default()),
+        );
         let mut comparisons = SafeguardComparisons::default();
         for _ in 0..2 {
             assert!(
-                comparisons.compare(&before, &after, Timestamp::UNIX_EPOCH).unwrap().is_empty()
+                comparisons
+                    .compare(&before, &after, Timestamp::UNIX_EPOCH)
+                    .unwrap()
+                    .is_empty()
             );
         }
 

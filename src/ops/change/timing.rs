@@ -1,6 +1,7 @@
 //! The gates *freeze* and *soak*: whether an environment takes a promotion now.
 //!
-//! Each is asked with the instant by which it judges: a verb's clock, or that of the server whose hook takes a push.
+//! Each is asked with the instant by which it judges: a verb's clock, or that of the server whose
+//! hook takes a push.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -18,9 +19,10 @@ pub(crate) fn latest_honest(now: Timestamp) -> Timestamp {
     now.saturating_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX)
 }
 
-/// Why a promotion's date is not what a clock would have given it: it lies ahead of the judge's clock, or before the
-/// promotion that it follows. What expires and soaks is told by these dates. `before` is that of the promotion before;
-/// one that itself lies ahead of the clock holds nobody up.
+/// Why a promotion's date is not what a clock would have given it: it lies ahead of the judge's
+/// clock, or before the promotion that it follows. What expires and soaks is told by these dates.
+/// `before` is that of the promotion before; one that itself lies ahead of the clock holds nobody
+/// up.
 pub(in crate::ops) fn date_fault(made: i64, before: Option<i64>, now: Timestamp) -> Option<String> {
     if made > latest_honest(now).as_second() {
         return Some(format!(
@@ -58,8 +60,16 @@ pub(in crate::ops) fn ask_freeze(
 /// Until when an environment is frozen and why, in words.
 fn describe_freeze(environment: &EnvironmentState, now: Timestamp) -> Option<String> {
     let frozen = frozen_at(&environment.settings.freeze, now)?;
-    let why = frozen.freeze.reason.as_ref().map(|reason| format!(": {reason}"));
-    Some(format!("frozen until {}{}", frozen.until, why.unwrap_or_default()))
+    let why = frozen
+        .freeze
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"));
+    Some(format!(
+        "frozen until {}{}",
+        frozen.until,
+        why.unwrap_or_default()
+    ))
 }
 
 /// The gate *soak*: each judge asks for its own time in its own source.
@@ -74,13 +84,17 @@ pub(in crate::ops) fn ask_soak(
     let tree = repo.tree_of(candidate.source)?;
 
     for judge in &environment.judges {
-        let (Some(soak), Some(from)) = (judge.soak, &judge.from) else { continue };
+        let (Some(soak), Some(from)) = (judge.soak, &judge.from) else {
+            continue;
+        };
         let names = workspace.environment_refs()?;
         let message = if names.iter().any(|(name, _)| name == from) {
             let ledger = workspace.ledger_of(from, &environment.home)?;
             soak_fault(repo, &ledger, tree, from, soak, candidate.now)?
         } else {
-            Some(format!("`{from}` is no environment, so a soak of {soak:#} cannot be shown"))
+            Some(format!(
+                "`{from}` is no environment, so a soak of {soak:#} cannot be shown"
+            ))
         };
         if let Some(message) = message {
             verdict.refuse_unless("soak", lowered.soak.as_deref(), message);
@@ -103,11 +117,15 @@ fn soak_fault(
         stays.push(match entry {
             HistoryEntry::Promotion(promotion) => {
                 let begins = Timestamp::from_second(promotion.commit.committer.time.seconds).ok();
-                Stay { has_set: promotion.commit.tree == tree, begins }
+                Stay {
+                    has_set: promotion.commit.tree == tree,
+                    begins,
+                }
             }
-            HistoryEntry::External(commit) => {
-                Stay { has_set: repo.tree_of(commit)? == tree, begins: None }
-            }
+            HistoryEntry::External(commit) => Stay {
+                has_set: repo.tree_of(commit)? == tree,
+                begins: None,
+            },
         });
     }
     stays.reverse();
@@ -122,7 +140,9 @@ fn soak_fault(
         ..1 => "no time that a promotion shows".to_owned(),
         seconds => format!("{:#}", SignedDuration::from_secs(seconds)),
     };
-    Ok(Some(format!("the set was in `{from}` for {so_far}, and {soak:#} is asked for{ready}")))
+    Ok(Some(format!(
+        "the set was in `{from}` for {so_far}, and {soak:#} is asked for{ready}"
+    )))
 }
 
 /// One entry of an environment's history, as a soak sees it.
@@ -142,10 +162,13 @@ struct Soaked {
     since: Option<Timestamp>,
 }
 
-/// The longest unbroken time in which an environment had a set. `stays` begin with the oldest. What nobody knows the
-/// time of counts for nothing.
+/// The longest unbroken time in which an environment had a set. `stays` begin with the oldest. What
+/// nobody knows the time of counts for nothing.
 fn longest_stay(stays: &[Stay], now: Timestamp) -> Soaked {
-    let mut soaked = Soaked { longest: SignedDuration::ZERO, since: None };
+    let mut soaked = Soaked {
+        longest: SignedDuration::ZERO,
+        since: None,
+    };
     for stay in stays {
         match (stay.has_set, soaked.since) {
             (true, None) => soaked.since = stay.begins,
@@ -186,7 +209,10 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let stays: Vec<Stay> = stays
             .iter()
-            .map(|(has_set, begins)| Stay { has_set: *has_set, begins: begins.map(at) })
+            .map(|(has_set, begins)| Stay {
+                has_set: *has_set,
+                begins: begins.map(at),
+            })
             .collect();
         longest_stay(&stays, at(now)).longest.as_secs()
     }
@@ -202,7 +228,12 @@ mod tests {
     #[test]
     fn a_set_that_was_replaced_counts_until_then_and_breaks_do_not_add_up() {
         assert_eq!(soaked(&[(true, Some(10)), (false, Some(30))], 500), 20);
-        let twice = [(true, Some(10)), (false, Some(30)), (true, Some(100)), (false, Some(125))];
+        let twice = [
+            (true, Some(10)),
+            (false, Some(30)),
+            (true, Some(100)),
+            (false, Some(125)),
+        ];
         assert_eq!(soaked(&twice, 500), 25);
     }
 

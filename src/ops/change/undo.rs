@@ -1,7 +1,7 @@
 //! What a rollback goes back to, as an editor's undo does it.
 //!
-//! The history of an environment is replayed on a stack. A promotion pushes its set, a rollback pops down to its
-//! target, a hold or release changes nothing. The top is what is in force.
+//! The history of an environment is replayed on a stack. A promotion pushes its set, a rollback
+//! pops down to its target, a hold or release changes nothing. The top is what is in force.
 //!
 //! ```text
 //! 1 promote A      A
@@ -70,15 +70,21 @@ impl UndoStack {
         stack
     }
 
-    /// The entry that a name means. The number of a rollback, hold or release means the entry it stands on.
+    /// The entry that a name means. The number of a rollback, hold or release means the entry it
+    /// stands on.
     pub fn find(&self, target: Target) -> Option<UndoEntry> {
         self.known.get(&target).copied()
     }
 
-    /// What a rollback without a target goes back to: the nearest entry below the top with another tree.
+    /// What a rollback without a target goes back to: the nearest entry below the top with another
+    /// tree.
     pub fn below_top(&self) -> Option<UndoEntry> {
         let top = self.entries.last()?;
-        self.entries.iter().rev().find(|entry| entry.tree != top.tree).copied()
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.tree != top.tree)
+            .copied()
     }
 
     fn apply(&mut self, step: &UndoStep) {
@@ -90,7 +96,11 @@ impl UndoStack {
             StepKind::Push if step.number.is_none() && self.pop_down_to_commit(step.commit) => {}
             StepKind::Push => {
                 let (commit, tree) = (step.commit, step.tree);
-                self.entries.push(UndoEntry { target: own, commit, tree });
+                self.entries.push(UndoEntry {
+                    target: own,
+                    commit,
+                    tree,
+                });
             }
             StepKind::BackTo(target) => self.go_back(target, step),
             StepKind::Stay => {}
@@ -101,8 +111,8 @@ impl UndoStack {
         }
     }
 
-    /// An external move to the commit of an entry, or to the tip of a rollback or hold that stands on it: whoever did it
-    /// went back by hand.
+    /// An external move to the commit of an entry, or to the tip of a rollback or hold that stands
+    /// on it: whoever did it went back by hand.
     fn pop_down_to_commit(&mut self, commit: CommitId) -> bool {
         let meant = self.find(Target::Commit(commit)).map(|entry| entry.target);
         let stands = self
@@ -118,7 +128,11 @@ impl UndoStack {
     /// Pops down to the target; one that was popped before is pushed anew.
     fn go_back(&mut self, target: Target, step: &UndoStep) {
         // A rollback of which the target is not known brings its own tree.
-        let unknown = UndoEntry { target, commit: step.commit, tree: step.tree };
+        let unknown = UndoEntry {
+            target,
+            commit: step.commit,
+            tree: step.tree,
+        };
         let entry = self.find(target).unwrap_or(unknown);
         match self.entries.iter().position(|it| it.target == entry.target) {
             Some(at) => self.entries.truncate(at + 1),
@@ -146,12 +160,22 @@ mod tests {
 
     impl History {
         fn next(&self) -> u64 {
-            self.0.iter().filter_map(|step| step.number).max().unwrap_or(0) + 1
+            self.0
+                .iter()
+                .filter_map(|step| step.number)
+                .max()
+                .unwrap_or(0)
+                + 1
         }
 
         fn add(mut self, number: Option<u64>, content: u8, kind: StepKind) -> Self {
             let commit = commit(100 + u8::try_from(self.0.len()).unwrap());
-            self.0.push(UndoStep { number, commit, tree: tree(content), kind });
+            self.0.push(UndoStep {
+                number,
+                commit,
+                tree: tree(content),
+                kind,
+            });
             self
         }
 
@@ -178,7 +202,11 @@ mod tests {
             };
             let entry = entry.expect("something to go back to");
             let next = self.next();
-            self.add(Some(next), entry.tree.to_bytes()[0], StepKind::BackTo(entry.target))
+            self.add(
+                Some(next),
+                entry.tree.to_bytes()[0],
+                StepKind::BackTo(entry.target),
+            )
         }
 
         fn stack(&self) -> UndoStack {
@@ -187,7 +215,9 @@ mod tests {
 
         /// Where a rollback would go.
         fn undo(&self) -> Option<u8> {
-            self.stack().below_top().map(|entry| entry.tree.to_bytes()[0])
+            self.stack()
+                .below_top()
+                .map(|entry| entry.tree.to_bytes()[0])
         }
     }
 
@@ -201,14 +231,22 @@ mod tests {
 
     #[test]
     fn a_second_rollback_goes_further_back() {
-        let three = History::default().promote(b'A').promote(b'B').promote(b'C').back(None);
+        let three = History::default()
+            .promote(b'A')
+            .promote(b'B')
+            .promote(b'C')
+            .back(None);
         assert_eq!(three.undo(), Some(b'A'));
         assert_eq!(three.back(None).undo(), None);
     }
 
     #[test]
     fn an_entry_that_was_popped_is_pushed_anew_by_name() {
-        let redo = History::default().promote(b'A').promote(b'B').back(None).back(Some(2));
+        let redo = History::default()
+            .promote(b'A')
+            .promote(b'B')
+            .back(None)
+            .back(Some(2));
         assert_eq!(redo.undo(), Some(b'A'));
         assert_eq!(redo.0.last().unwrap().tree, tree(b'B'));
     }
@@ -216,9 +254,15 @@ mod tests {
     #[test]
     fn the_number_of_a_hold_or_rollback_means_what_it_stands_on() {
         let held = History::default().promote(b'A').hold().promote(b'B');
-        assert_eq!(held.stack().find(Target::Promotion(2)).unwrap().target, Target::Promotion(1));
+        assert_eq!(
+            held.stack().find(Target::Promotion(2)).unwrap().target,
+            Target::Promotion(1)
+        );
         let back = held.back(None).promote(b'C');
-        assert_eq!(back.stack().find(Target::Promotion(4)).unwrap().target, Target::Promotion(1));
+        assert_eq!(
+            back.stack().find(Target::Promotion(4)).unwrap().target,
+            Target::Promotion(1)
+        );
         assert_eq!(back.undo(), Some(b'A'));
     }
 
@@ -226,7 +270,11 @@ mod tests {
     fn an_external_move_to_an_entry_pops_down_to_it() {
         let mut history = History::default().promote(b'A').promote(b'B').promote(b'C');
         let first = history.0[0];
-        history.0.push(UndoStep { number: None, kind: StepKind::Push, ..first });
+        history.0.push(UndoStep {
+            number: None,
+            kind: StepKind::Push,
+            ..first
+        });
         assert_eq!(history.undo(), None);
         assert_eq!(history.promote(b'D').undo(), Some(b'A'));
     }
@@ -257,25 +305,38 @@ mod tests {
     }
 
     fn play(acts: &[Act]) -> History {
-        acts.iter().fold(History::default().promote(9), |history, act| match act {
-            Act::Promote(content) => history.promote(*content),
-            Act::External(content) => history.external(*content),
-            Act::Hold => history.hold(),
-            Act::Back if history.undo().is_none() => history,
-            Act::Back => history.back(None),
-        })
+        acts.iter()
+            .fold(History::default().promote(9), |history, act| match act {
+                Act::Promote(content) => history.promote(*content),
+                Act::External(content) => history.external(*content),
+                Act::Hold => history.hold(),
+                Act::Back if history.undo().is_none() => history,
+                Act::Back => history.back(None),
+            })
     }
 
     #[test]
     fn a_hand_that_moves_back_to_the_tip_of_a_rollback_pops_down_to_what_that_went_back_to() {
-        let history = History::default().promote(1).promote(2).back(Some(1)).promote(3);
+        let history = History::default()
+            .promote(1)
+            .promote(2)
+            .back(Some(1))
+            .promote(3);
         let rollback = history.0[2].commit;
-        let moved =
-            UndoStep { number: None, commit: rollback, tree: tree(1), kind: StepKind::Push };
+        let moved = UndoStep {
+            number: None,
+            commit: rollback,
+            tree: tree(1),
+            kind: StepKind::Push,
+        };
 
         let stack = UndoStack::replay(history.0.into_iter().chain([moved]));
 
-        assert_eq!(stack.below_top(), None, "neither what was rolled away nor what came after it");
+        assert_eq!(
+            stack.below_top(),
+            None,
+            "neither what was rolled away nor what came after it"
+        );
     }
 
     proptest! {

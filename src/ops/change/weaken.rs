@@ -1,4 +1,5 @@
-//! What exact analysis has to say at the gates: invariants that do not hold, and a loss of protection.
+//! What exact analysis has to say at the gates: invariants that do not hold, and a loss of
+//! protection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +31,12 @@ pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<Ga
     if engine.set().invariants.is_empty() {
         return Vec::new();
     }
-    let proof: Proof = prove_from(engine, now, ProveOptions::default(), &budget_within(PATIENCE));
+    let proof: Proof = prove_from(
+        engine,
+        now,
+        ProveOptions::default(),
+        &budget_within(PATIENCE),
+    );
     let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
         gate: "valid",
         says: Says::Refused,
@@ -38,20 +44,33 @@ pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<Ga
         file,
         line,
     };
-    let broken = proof.invariants.iter().filter(|verdict| !verdict.holds).map(|verdict| {
-        let request = verdict
-            .counterexample
-            .as_ref()
-            .map_or_else(String::new, |w| format!(": not for {}", w.describe_values()));
-        let from = verdict.at.map_or_else(String::new, |at| format!(" from {at} on"));
-        refused(
-            format!("the invariant `{}` does not hold{from}{request}", verdict.name),
-            verdict.file.clone(),
-            verdict.line,
-        )
-    });
-    let open =
-        proof.not_analysed.iter().map(|what| refused(format!("not analysed: {what}"), None, None));
+    let broken = proof
+        .invariants
+        .iter()
+        .filter(|verdict| !verdict.holds)
+        .map(|verdict| {
+            let request = verdict
+                .counterexample
+                .as_ref()
+                .map_or_else(String::new, |w| {
+                    format!(": not for {}", w.describe_values())
+                });
+            let from = verdict
+                .at
+                .map_or_else(String::new, |at| format!(" from {at} on"));
+            refused(
+                format!(
+                    "the invariant `{}` does not hold{from}{request}",
+                    verdict.name
+                ),
+                verdict.file.clone(),
+                verdict.line,
+            )
+        });
+    let open = proof
+        .not_analysed
+        .iter()
+        .map(|what| refused(format!("not analysed: {what}"), None, None));
     broken.chain(open).collect()
 }
 
@@ -127,13 +146,18 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
                 format!("{before} before the model is called, {after} only once it has been called")
             }
         };
-        let from = weakening.at.map_or_else(String::new, |at| format!("from {at} on, "));
+        let from = weakening
+            .at
+            .map_or_else(String::new, |at| format!("from {at} on, "));
         return Some(format!(
             "{from}less is blocked than before: {}{when}: {how}",
             weakening.witness.describe_values()
         ));
     }
     (!open.is_empty()).then(|| {
-        format!("a loss of protection cannot be ruled out: not analysed: {}", open.join("; "))
+        format!(
+            "a loss of protection cannot be ruled out: not analysed: {}",
+            open.join("; ")
+        )
     })
 }

@@ -1,4 +1,5 @@
-//! `NAME`, `NAME@N`, `NAME@latest`, `NAME@production`, `NAME@REV`: a policy, and perhaps which version of it.
+//! `NAME`, `NAME@N`, `NAME@latest`, `NAME@production`, `NAME@REV`: a policy, and perhaps which
+//! version of it.
 
 /// A policy as a person names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +22,18 @@ pub enum Which<'a> {
 }
 
 impl<'a> Address<'a> {
-    /// No policy's name holds an `@`: what is before the first one is the name. A revision may hold more.
+    /// No policy's name holds an `@`: what is before the first one is the name. A revision may hold
+    /// more.
     pub fn parse(text: &'a str) -> Self {
         match text.split_once('@') {
-            None => Self { policy: text, which: None },
-            Some((policy, which)) => Self { policy, which: Some(Which::parse(which)) },
+            None => Self {
+                policy: text,
+                which: None,
+            },
+            Some((policy, which)) => Self {
+                policy,
+                which: Some(Which::parse(which)),
+            },
         }
     }
 }
@@ -55,7 +63,10 @@ mod tests {
         assert_eq!(which("p@"), Some(Which::At("")));
         assert_eq!(
             Address::parse("p@HEAD@{1}"),
-            Address { policy: "p", which: Some(Which::At("HEAD@{1}")) }
+            Address {
+                policy: "p",
+                which: Some(Which::At("HEAD@{1}"))
+            }
         );
     }
 }

@@ -1,9 +1,10 @@
 //! `blame`: which promotion gave a request a guardrail, and which took it away.
 //!
-//! The line of promotions is walked from the newest back. Of each step only the files that differ are read, and
-//! of their documents only those count that the request depends on ([`Part`]); what the request gets is worked
-//! out anew only where one of those differs. A tree is judged as a whole where that cannot be left out: at the
-//! tip, where something else than a promotion moved the ref, and where the settings change which files count.
+//! The line of promotions is walked from the newest back. Of each step only the files that differ
+//! are read, and of their documents only those count that the request depends on ([`Part`]); what
+//! the request gets is worked out anew only where one of those differs. A tree is judged as a whole
+//! where that cannot be left out: at the tip, where something else than a promotion moved the ref,
+//! and where the settings change which files count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -79,7 +80,8 @@ pub struct BlameEvent {
     pub time: String,
     /// Who; of what expired: `expiry`.
     pub author: String,
-    /// Why; of what expired why it was there, of an external move the first line of its commit's message.
+    /// Why; of what expired why it was there, of an external move the first line of its commit's
+    /// message.
     pub reason: Option<String>,
     /// Gates that were passed by a flag.
     pub allowed: Vec<PassedGate>,
@@ -112,8 +114,8 @@ impl Workspace {
     /// Which promotions of an environment gave a request its guardrails or took them away.
     ///
     /// # Errors
-    /// Where there is no such environment, nothing was promoted to it, the guardrail is known to no set that is
-    /// at hand, or git cannot be read.
+    /// Where there is no such environment, nothing was promoted to it, the guardrail is known to no
+    /// set that is at hand, or git cannot be read.
     pub fn blame(&self, asked: &BlameRequest) -> Result<Blame> {
         let ledger = self.environment(&asked.environment)?.ledger;
         let mut entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
@@ -138,8 +140,10 @@ impl Workspace {
         }
         entries.truncate(walked);
 
-        let commits: Vec<Commit> =
-            entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
+        let commits: Vec<Commit> = entries
+            .iter()
+            .map(|entry| commit_of(repo, entry))
+            .collect::<Result<_>>()?;
         let asked_time = asked.at.as_ref().and_then(|at| self.time_of(at));
         // What was replaced by then ended with that, whatever of it would have expired later.
         let replaced =
@@ -153,7 +157,11 @@ impl Workspace {
         let newest = walk.seen.first();
         let unlisted = newest.map(|set| unlisted_values(&set.catalog, &asked.context));
         let unlisted = unlisted.unwrap_or_default();
-        let Walk { mut found, mut skipped, .. } = walk;
+        let Walk {
+            mut found,
+            mut skipped,
+            ..
+        } = walk;
         found.retain(|(at, _)| *at < shown);
         skipped.retain(|(at, _)| *at < shown);
         Ok(Blame {
@@ -168,7 +176,8 @@ impl Workspace {
         })
     }
 
-    /// The entry that a revision or a time names: the one with that commit, or the newest at that time.
+    /// The entry that a revision or a time names: the one with that commit, or the newest at that
+    /// time.
     fn find_entry(
         &self,
         environment: &str,
@@ -219,7 +228,8 @@ const CHUNK: usize = 64;
 
 /// The set of one entry as far as the request depends on it.
 struct State {
-    /// The whole set of the last tree that was judged: policies that no step touched since stand there still.
+    /// The whole set of the last tree that was judged: policies that no step touched since stand
+    /// there still.
     whole: Arc<PolicySet>,
     tree: TreeId,
     filter: Filter,
@@ -267,7 +277,10 @@ impl<'a> Walk<'a> {
     ) -> Self {
         Self {
             workspace,
-            request: Request { context: asked.context.clone(), policies: Vec::new() },
+            request: Request {
+                context: asked.context.clone(),
+                policies: Vec::new(),
+            },
             guardrail: asked.guardrail.as_deref(),
             entries,
             commits,
@@ -294,7 +307,13 @@ impl<'a> Walk<'a> {
                     self.tell_expiries(entry, &state.part, begins);
                     let answer = self.answer_at(state, begins);
                     let files = BTreeMap::new();
-                    pending = Some(Pending { entry, begins, answer, part: None, files });
+                    pending = Some(Pending {
+                        entry,
+                        begins,
+                        answer,
+                        part: None,
+                        files,
+                    });
                     self.ends = begins;
                 }
                 (fault, _) => self.skip(entry, fault.unwrap_or_default()),
@@ -303,7 +322,10 @@ impl<'a> Walk<'a> {
             if entry % CHUNK == 0 {
                 steps = self.read_steps(entry)?;
             }
-            let step = steps.get_mut(entry % CHUNK).map(std::mem::take).unwrap_or_default();
+            let step = steps
+                .get_mut(entry % CHUNK)
+                .map(std::mem::take)
+                .unwrap_or_default();
             if entry + 1 < self.commits.len() {
                 self.go_back(entry, step, &mut state, &mut pending)?;
             }
@@ -317,7 +339,9 @@ impl<'a> Walk<'a> {
     /// What is wrong with the set of an entry. Judges it as a whole where it must be.
     fn fault_at(&mut self, entry: usize, state: &mut Option<State>) -> Result<Option<String>> {
         let external = matches!(self.entries.get(entry), Some(HistoryEntry::External(_)));
-        let Some(commit) = self.commits.get(entry) else { return Ok(None) };
+        let Some(commit) = self.commits.get(entry) else {
+            return Ok(None);
+        };
         if let Some(state) = state {
             if let Some(fault) = state.faults.values().next() {
                 return Ok(Some(fault.clone()));
@@ -327,10 +351,16 @@ impl<'a> Walk<'a> {
             }
         }
 
-        match self.sets.judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)? {
+        match self
+            .sets
+            .judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)?
+        {
             Judged::Faulty(checked) => {
                 let first = checked.errors().next();
-                Ok(Some(first.map_or_else(|| "it is no valid set".to_owned(), ToString::to_string)))
+                Ok(Some(first.map_or_else(
+                    || "it is no valid set".to_owned(),
+                    ToString::to_string,
+                )))
             }
             Judged::Sound(engine) | Judged::Outdated(engine, _) => {
                 let set = engine.set();
@@ -349,8 +379,9 @@ impl<'a> Walk<'a> {
         let matching = whole.attachments.iter().filter(|attachment| {
             attachment.everywhere || attachment.targets.matches_context(context)
         });
-        let files: BTreeSet<Arc<str>> =
-            matching.map(|attachment| attachment.place.file.clone()).collect();
+        let files: BTreeSet<Arc<str>> = matching
+            .map(|attachment| attachment.place.file.clone())
+            .collect();
 
         let mut part = Part::default();
         for file in files {
@@ -382,7 +413,9 @@ impl<'a> Walk<'a> {
             }
             for name in unknown {
                 state.part.know_policy(&name);
-                let Some((_, policy)) = state.whole.find_policy(&name) else { continue };
+                let Some((_, policy)) = state.whole.find_policy(&name) else {
+                    continue;
+                };
                 for document in self.read_file(state.tree, &policy.place.file)? {
                     let is_it =
                         matches!(&document.body, Body::Policy(raw) if raw.name.as_str() == name);
@@ -400,7 +433,11 @@ impl<'a> Walk<'a> {
     fn read_file(&self, tree: TreeId, path: &Arc<str>) -> Result<Vec<Document>> {
         let repo = self.workspace.repo()?;
         let prefix = self.workspace.root().prefix();
-        let full = if prefix.is_empty() { path.to_string() } else { format!("{prefix}/{path}") };
+        let full = if prefix.is_empty() {
+            path.to_string()
+        } else {
+            format!("{prefix}/{path}")
+        };
         let Some(blob) = repo.item_at(tree, &full)?.and_then(|item| item.blob()) else {
             return Ok(Vec::new());
         };
@@ -411,8 +448,13 @@ impl<'a> Walk<'a> {
     fn read_steps(&self, from: usize) -> Result<Vec<Vec<Step>>> {
         let prefix = self.workspace.root().prefix();
         let end = self.commits.len().min(from + CHUNK + 1);
-        let trees: Vec<TreeId> =
-            self.commits.get(from..end).unwrap_or_default().iter().map(|it| it.tree).collect();
+        let trees: Vec<TreeId> = self
+            .commits
+            .get(from..end)
+            .unwrap_or_default()
+            .iter()
+            .map(|it| it.tree)
+            .collect();
         // A repository is read by one thread, so each part gets one of its own.
         let threads = rayon::current_num_threads().max(1);
         let size = trees.len().div_ceil(threads).max(1);
@@ -437,7 +479,9 @@ impl<'a> Walk<'a> {
         state: &mut Option<State>,
         pending: &mut Option<Pending>,
     ) -> Result<()> {
-        let Some(at) = state.as_mut() else { return Ok(()) };
+        let Some(at) = state.as_mut() else {
+            return Ok(());
+        };
         if let Some(settings) = steps.iter().find(|step| &*step.path == SETTINGS) {
             let before = Filter::of_documents(&settings.older.documents)?;
             if before != at.filter {
@@ -447,8 +491,9 @@ impl<'a> Walk<'a> {
         steps.retain(|step| at.filter.admits(&step.path));
 
         let touches = |document: &Document| Part::is_touched_by(document, &self.request, &at.names);
-        let mut documents =
-            steps.iter().flat_map(|it| it.older.documents.iter().chain(&it.newer.documents));
+        let mut documents = steps
+            .iter()
+            .flat_map(|it| it.older.documents.iter().chain(&it.newer.documents));
         let is_touched = documents.any(touches);
         if let Some(pending) = pending {
             if is_touched && pending.part.is_none() {
@@ -477,7 +522,9 @@ impl<'a> Walk<'a> {
             at.part.add_document(document, context);
         }
         if is_touched {
-            let Some(state) = state.as_mut() else { return Ok(()) };
+            let Some(state) = state.as_mut() else {
+                return Ok(());
+            };
             self.answer_anew(state)?;
         }
         Ok(())
@@ -490,10 +537,13 @@ impl<'a> Walk<'a> {
         state: &mut Option<State>,
         pending: &mut Option<Pending>,
     ) -> Result<()> {
-        let Some(commit) = self.commits.get(entry) else { return Ok(()) };
+        let Some(commit) = self.commits.get(entry) else {
+            return Ok(());
+        };
         let newer = state.take();
         if let Judged::Sound(engine) | Judged::Outdated(engine, _) =
-            self.sets.judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)?
+            self.sets
+                .judge_tree(self.workspace, commit.tree, Release::FIRST, &NoProgress)?
         {
             *state = Some(self.state_of(engine.set().clone(), commit.tree)?);
         }
@@ -504,15 +554,25 @@ impl<'a> Walk<'a> {
     }
 
     fn skip(&mut self, entry: usize, message: String) {
-        let Some((number, commit)) = self.named(entry) else { return };
-        let skipped = SkippedEntry { promotion: number, commit: commit.to_string(), message };
+        let Some((number, commit)) = self.named(entry) else {
+            return;
+        };
+        let skipped = SkippedEntry {
+            promotion: number,
+            commit: commit.to_string(),
+            message,
+        };
         self.skipped.push((entry, skipped));
     }
 
     /// When an entry came.
     fn begins_at(&self, entry: usize) -> Timestamp {
-        let made = self.commits.get(entry).map(|commit| commit.committer.time.seconds);
-        made.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MIN)
+        let made = self
+            .commits
+            .get(entry)
+            .map(|commit| commit.committer.time.seconds);
+        made.and_then(|seconds| Timestamp::from_second(seconds).ok())
+            .unwrap_or(Timestamp::MIN)
     }
 
     /// What the request gets from the set of a valid entry at an instant.
@@ -524,16 +584,23 @@ impl<'a> Walk<'a> {
         answer.unwrap_or_default()
     }
 
-    /// Tells what came and went because something ended while an entry was in force, the newest first.
+    /// Tells what came and went because something ended while an entry was in force, the newest
+    /// first.
     fn tell_expiries(&mut self, entry: usize, part: &Part, begins: Timestamp) {
         let expiries = part.expiries();
-        let in_force =
-            expiries.range((Bound::Excluded(begins), Bound::Included(self.ends.max(begins))));
+        let in_force = expiries.range((
+            Bound::Excluded(begins),
+            Bound::Included(self.ends.max(begins)),
+        ));
         for (instant, because) in in_force.rev() {
             let Ok(just_before) = instant.checked_sub(SignedDuration::from_nanos(1)) else {
                 continue;
             };
-            let answer = |at| part.as_of(at).answer_request(&self.request).unwrap_or_default();
+            let answer = |at| {
+                part.as_of(at)
+                    .answer_request(&self.request)
+                    .unwrap_or_default()
+            };
             let (before, after) = (answer(just_before), answer(*instant));
             let (gained, lost) = (minus(&after, &before), minus(&before, &after));
             for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
@@ -581,7 +648,11 @@ impl<'a> Walk<'a> {
             old.extend(before.documents.iter().cloned());
         }
         let touched = TouchedDocument::pair_documents(&old, &new);
-        let after = newer.part.as_ref().unwrap_or(&older.part).as_of(newer.begins);
+        let after = newer
+            .part
+            .as_ref()
+            .unwrap_or(&older.part)
+            .as_of(newer.begins);
         let before = older.part.as_of(newer.begins);
         let finder = CauseFinder::new(&before, &after, &touched, &self.request);
         for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
@@ -601,7 +672,12 @@ impl<'a> Walk<'a> {
         let part = &first.part.as_ref().unwrap_or(part).as_of(first.begins);
         let touched = TouchedDocument::pair_documents(&[], &part.part_documents(&self.request));
         let asked = |guardrail: &String| self.guardrail.is_none_or(|asked| asked == *guardrail);
-        let guardrails: Vec<String> = first.answer.iter().filter(|it| asked(it)).cloned().collect();
+        let guardrails: Vec<String> = first
+            .answer
+            .iter()
+            .filter(|it| asked(it))
+            .cloned()
+            .collect();
         if guardrails.is_empty() {
             return;
         }
@@ -650,7 +726,10 @@ impl<'a> Walk<'a> {
 }
 
 fn minus(list: &[String], other: &[String]) -> Vec<String> {
-    list.iter().filter(|name| !other.contains(name)).cloned().collect()
+    list.iter()
+        .filter(|name| !other.contains(name))
+        .cloned()
+        .collect()
 }
 
 /// The steps between neighbours of some trees, at most `count`.
@@ -663,7 +742,9 @@ fn read_part(repo: &Repo, prefix: &str, trees: &[TreeId], count: usize) -> Resul
             for change in repo.diff_trees(Some(*older), Some(*newer), prefix, &load::wanted)? {
                 let path = change.path;
                 let mut side = |side: Option<crate::repo::Side>| -> Result<Arc<FileSide>> {
-                    let blob = side.and_then(|side| side.blob).filter(|_| is_yaml_name(&path));
+                    let blob = side
+                        .and_then(|side| side.blob)
+                        .filter(|_| is_yaml_name(&path));
                     match blob {
                         Some(blob) => read_side(repo, &path, blob, &mut known),
                         None => Ok(Arc::default()),
@@ -688,8 +769,14 @@ fn read_side(
         return Ok(side.clone());
     }
     let loaded = load_file(path.clone(), repo.read_blob(blob)?, &LIMITS);
-    let fault = loaded.findings.iter().find(|finding| finding.is_error_as_of(Release::FIRST));
-    let side = FileSide { documents: loaded.documents, fault: fault.map(ToString::to_string) };
+    let fault = loaded
+        .findings
+        .iter()
+        .find(|finding| finding.is_error_as_of(Release::FIRST));
+    let side = FileSide {
+        documents: loaded.documents,
+        fault: fault.map(ToString::to_string),
+    };
     let side = Arc::new(side);
     known.insert((path.clone(), blob), side.clone());
     Ok(side)

@@ -1,7 +1,7 @@
 //! Which policies each entry of a history changed, by their documents or attachments.
 //!
-//! What two trees differ in stays true for ever, so it is kept in the git directory: a second `log` reads no
-//! content. Must not know what an entry is.
+//! What two trees differ in stays true for ever, so it is kept in the git directory: a second `log`
+//! reads no content. Must not know what an entry is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,13 +20,17 @@ use crate::repo::{BlobId, Change, Repo, TreeId};
 /// Pairs of trees that are compared by one thread.
 const BATCH: usize = 256;
 
-const FILE: KeptFile = KeptFile { name: "changes", format: 1, most_bytes: 64 << 20 };
+const FILE: KeptFile = KeptFile {
+    name: "changes",
+    format: 1,
+    most_bytes: 64 << 20,
+};
 
 /// A tree, and the one before it where there is one.
 type Pair = (Option<TreeId>, TreeId);
 
-/// For each of the first `count` trees the policies that it has otherwise than the next one, which is older; of the
-/// last tree, all of them.
+/// For each of the first `count` trees the policies that it has otherwise than the next one, which
+/// is older; of the last tree, all of them.
 ///
 /// # Errors
 /// Where git cannot be read.
@@ -39,8 +43,11 @@ pub(super) fn policies_by_entry(
     let pairs: Vec<Pair> = before.zip(trees.iter().copied()).take(count).collect();
     let (repo, prefix) = (workspace.repo()?, workspace.root().prefix());
     let mut kept: KeptChanges = FILE.read(repo, prefix).unwrap_or_default();
-    let unknown: BTreeSet<Pair> =
-        pairs.iter().filter(|pair| kept.find(**pair).is_none()).copied().collect();
+    let unknown: BTreeSet<Pair> = pairs
+        .iter()
+        .filter(|pair| kept.find(**pair).is_none())
+        .copied()
+        .collect();
     let unknown: Vec<Pair> = unknown.into_iter().collect();
 
     // A repository is read by one thread, so each batch gets one of its own.
@@ -49,14 +56,20 @@ pub(super) fn policies_by_entry(
         batches.push((repo.reopen()?, batch));
     }
     let compare = |(repo, batch): (Repo, &[Pair])| compare_batch(&repo, prefix, batch);
-    let found: Vec<_> = batches.into_par_iter().map(compare).collect::<Result<_>>()?;
+    let found: Vec<_> = batches
+        .into_par_iter()
+        .map(compare)
+        .collect::<Result<_>>()?;
     for (pair, policies) in unknown.iter().zip(found.into_iter().flatten()) {
         kept.add(*pair, policies);
     }
     if !unknown.is_empty() && workspace.keep() == Keep::InGitDir {
         FILE.write(repo, prefix, &kept);
     }
-    Ok(pairs.iter().map(|pair| kept.find(*pair).unwrap_or_default().to_vec()).collect())
+    Ok(pairs
+        .iter()
+        .map(|pair| kept.find(*pair).unwrap_or_default().to_vec())
+        .collect())
 }
 
 /// The names that were found for pairs of trees before.
@@ -72,7 +85,9 @@ impl KeptChanges {
         if before == Some(tree) {
             return Some(&[]);
         }
-        self.0.get(&(before.map(TreeId::to_bytes), tree.to_bytes())).map(Vec::as_slice)
+        self.0
+            .get(&(before.map(TreeId::to_bytes), tree.to_bytes()))
+            .map(Vec::as_slice)
     }
 
     fn add(&mut self, (before, tree): Pair, policies: BTreeSet<String>) {
@@ -91,8 +106,8 @@ fn compare_batch(repo: &Repo, prefix: &str, pairs: &[Pair]) -> Result<Vec<BTreeS
 /// What files say of policies, by their content: a policy's name and a canonical text.
 type Sayings = HashMap<(Arc<str>, BlobId), Arc<[(String, String)]>>;
 
-/// The policies whose documents or attachments differ between two trees. Only files that changed are read, each
-/// content once.
+/// The policies whose documents or attachments differ between two trees. Only files that changed
+/// are read, each content once.
 fn changed_policies(
     repo: &Repo,
     prefix: &str,
@@ -104,13 +119,19 @@ fn changed_policies(
     let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     for Change { path, old, new } in &changes {
         for (side, said) in [(old, &mut before), (new, &mut after)] {
-            let blob = side.as_ref().and_then(|side| side.blob).filter(|_| is_yaml_name(path));
+            let blob = side
+                .as_ref()
+                .and_then(|side| side.blob)
+                .filter(|_| is_yaml_name(path));
             if let Some(blob) = blob {
                 said.extend(read_sayings(repo, path, blob, known)?.iter().cloned());
             }
         }
     }
-    Ok(before.symmetric_difference(&after).map(|(policy, _)| policy.clone()).collect())
+    Ok(before
+        .symmetric_difference(&after)
+        .map(|(policy, _)| policy.clone())
+        .collect())
 }
 
 fn read_sayings(
@@ -123,13 +144,20 @@ fn read_sayings(
         return Ok(said.clone());
     }
     let loaded = load_file(path.clone(), repo.read_blob(blob)?, &Limits::DEFAULT);
-    let said = loaded.documents.iter().filter_map(|document| match &document.body {
-        Body::Policy(raw) => Some((raw.name.as_str().to_owned(), raw_policy_json(raw).to_string())),
-        Body::Attachment(raw) => {
-            Some((raw.policy.value.clone(), raw_attachment_json(raw).to_string()))
-        }
-        _ => None,
-    });
+    let said = loaded
+        .documents
+        .iter()
+        .filter_map(|document| match &document.body {
+            Body::Policy(raw) => Some((
+                raw.name.as_str().to_owned(),
+                raw_policy_json(raw).to_string(),
+            )),
+            Body::Attachment(raw) => Some((
+                raw.policy.value.clone(),
+                raw_attachment_json(raw).to_string(),
+            )),
+            _ => None,
+        });
     let said: Arc<[(String, String)]> = said.collect();
     known.insert((path.clone(), blob), said.clone());
     Ok(said)

@@ -29,13 +29,21 @@ struct Side {
 impl Compared {
     /// As it is shown.
     pub fn comparison(&self) -> Comparison<'_> {
-        Comparison::new(&self.policy, self.a.name(), self.b.name(), self.fields.clone())
+        Comparison::new(
+            &self.policy,
+            self.a.name(),
+            self.b.name(),
+            self.fields.clone(),
+        )
     }
 }
 
 impl Side {
     fn name(&self) -> VersionName<'_> {
-        VersionName { number: self.number, commit: self.commit.as_deref() }
+        VersionName {
+            number: self.number,
+            commit: self.commit.as_deref(),
+        }
     }
 }
 
@@ -57,10 +65,18 @@ impl VersionHistory<'_> {
                 b.policy
             );
         }
-        let (policy, a, b) =
-            (a.policy.to_owned(), self.side(a, progress)?, self.side(b, progress)?);
+        let (policy, a, b) = (
+            a.policy.to_owned(),
+            self.side(a, progress)?,
+            self.side(b, progress)?,
+        );
         let fields = compare_documents(&a.document, &b.document);
-        Ok(Compared { policy, a, b, fields })
+        Ok(Compared {
+            policy,
+            a,
+            b,
+            fields,
+        })
     }
 
     fn side(&mut self, address: Address<'_>, progress: &dyn Progress) -> Result<Side> {
@@ -69,7 +85,11 @@ impl VersionHistory<'_> {
             let Some(draft) = self.draft_of(policy)? else {
                 bail!("the work tree has no policy `{policy}`")
             };
-            return Ok(Side { number: None, commit: None, document: raw_policy_json(&draft.raw) });
+            return Ok(Side {
+                number: None,
+                commit: None,
+                document: raw_policy_json(&draft.raw),
+            });
         }
         let version = self.require_version(address, progress)?;
         let document = match &version.document {

@@ -1,8 +1,8 @@
-//! What speaks against an entry of the history that says it is a promotion: whoever can write a branch can write a
-//! commit that looks like one.
+//! What speaks against an entry of the history that says it is a promotion: whoever can write a
+//! branch can write a commit that looks like one.
 //!
-//! A server with the hook takes no such commit; in any other repository `log` and `status` say what they see. Must not
-//! know how a promotion is made.
+//! A server with the hook takes no such commit; in any other repository `log` and `status` say what
+//! they see. Must not know how a promotion is made.
 
 use anyhow::Result;
 use refguard_core::document::Release;
@@ -16,14 +16,16 @@ use crate::repo::{HistoryEntry, Ledger, Promotion, Repo, TreeId};
 /// So many promotions that the ledger does not record have their digests made anew.
 const MOST_JUDGED: usize = 20;
 
-/// What speaks against an entry, as far as its commit and the one that it names tell. `before` is the tree of the entry
-/// that it follows.
+/// What speaks against an entry, as far as its commit and the one that it names tell. `before` is
+/// the tree of the entry that it follows.
 pub(super) fn find_doubt(
     repo: &Repo,
     entry: &HistoryEntry<'_>,
     before: Option<TreeId>,
 ) -> Option<String> {
-    let HistoryEntry::Promotion(Promotion { record, commit }) = entry else { return None };
+    let HistoryEntry::Promotion(Promotion { record, commit }) = entry else {
+        return None;
+    };
     if commit.summary() != subject_of(record, &commit.parents) {
         return Some("its subject is not that of such a promotion".to_owned());
     }
@@ -46,14 +48,19 @@ pub(super) fn find_doubt(
 }
 
 impl Workspace {
-    /// What speaks against the newest promotions, down to the one that the ledger records: who moves a branch by hand
-    /// leaves the ledger behind. One that is a single step ahead and is what it says may be a promotion that a crash cut
-    /// off.
+    /// What speaks against the newest promotions, down to the one that the ledger records: who
+    /// moves a branch by hand leaves the ledger behind. One that is a single step ahead and is what
+    /// it says may be a promotion that a crash cut off.
     pub(super) fn find_unrecorded(&self, ledger: &Ledger) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
-        let Some(recorded) = ledger.recorded else { return Ok(found) };
-        let newer: Vec<&Promotion> =
-            ledger.promotions.iter().take_while(|it| it.commit.id != recorded).collect();
+        let Some(recorded) = ledger.recorded else {
+            return Ok(found);
+        };
+        let newer: Vec<&Promotion> = ledger
+            .promotions
+            .iter()
+            .take_while(|it| it.commit.id != recorded)
+            .collect();
         if newer.len() == ledger.promotions.len() {
             return Ok(found);
         }

@@ -33,11 +33,12 @@ pub struct Draft {
 }
 
 impl VersionHistory<'_> {
-    /// Writes the document of a version into the work tree: in place of the one that stands there, or
-    /// into a file of its own. Without `from`: of the newest version that has a document.
+    /// Writes the document of a version into the work tree: in place of the one that stands there,
+    /// or into a file of its own. Without `from`: of the newest version that has a document.
     ///
     /// # Errors
-    /// Where there is no such version; where the file has changes that no commit holds, unless `force`.
+    /// Where there is no such version; where the file has changes that no commit holds, unless
+    /// `force`.
     pub fn draft(
         &mut self,
         policy: &str,
@@ -57,7 +58,11 @@ impl VersionHistory<'_> {
         let (path, old, new) = match self.draft_of(policy)? {
             Some(draft) => {
                 let file = &draft.document.file;
-                (file.path().to_string(), file.text().to_owned(), spliced(&draft.document, text))
+                (
+                    file.path().to_string(),
+                    file.text().to_owned(),
+                    spliced(&draft.document, text),
+                )
             }
             None => (self.free_path(policy)?, String::new(), text.to_owned()),
         };
@@ -82,8 +87,15 @@ impl VersionHistory<'_> {
     /// # Errors
     /// Where it stands in two places, or where a fault may hide it.
     pub fn draft_of(&mut self, policy: &str) -> Result<Option<PolicyDocument>> {
-        let Loaded { documents, findings, lost, .. } =
-            load::read(self.workspace().root().list_work_tree(&load::wanted)?, &NoProgress)?;
+        let Loaded {
+            documents,
+            findings,
+            lost,
+            ..
+        } = load::read(
+            self.workspace().root().list_work_tree(&load::wanted)?,
+            &NoProgress,
+        )?;
         let mut found = PolicyDocument::among(documents, policy);
         let (first, second) = (found.next(), found.next());
         if let (Some(first), Some(second)) = (&first, &second) {
@@ -107,8 +119,13 @@ impl VersionHistory<'_> {
 
     /// Whether history saw a policy in this file last.
     fn held(&mut self, policy: &str, path: &str) -> bool {
-        let newest = self.index(&NoProgress).ok().and_then(|index| index.versions(policy).pop());
-        newest.and_then(|version| version.document).is_some_and(|document| document.path == path)
+        let newest = self
+            .index(&NoProgress)
+            .ok()
+            .and_then(|index| index.versions(policy).pop());
+        newest
+            .and_then(|version| version.document)
+            .is_some_and(|document| document.path == path)
     }
 
     fn draft_source(
@@ -118,7 +135,13 @@ impl VersionHistory<'_> {
         progress: &dyn Progress,
     ) -> Result<Version> {
         if from.is_some() {
-            return self.require_version(Address { policy, which: from }, progress);
+            return self.require_version(
+                Address {
+                    policy,
+                    which: from,
+                },
+                progress,
+            );
         }
         let newest = self
             .versions_of(policy, progress)?
@@ -138,8 +161,8 @@ impl VersionHistory<'_> {
         free.with_context(|| format!("every file name for `{policy}` is taken"))
     }
 
-    /// The file with the draft in it must say what it said before, and the draft; anything else is a
-    /// fault of ours, and nothing is written.
+    /// The file with the draft in it must say what it said before, and the draft; anything else is
+    /// a fault of ours, and nothing is written.
     fn check_draft(
         &self,
         path: &str,
@@ -156,8 +179,10 @@ impl VersionHistory<'_> {
                 .map(|document| own_text(document).to_owned())
                 .collect()
         };
-        let (before, after) =
-            (load_file(path, old.into(), &LIMITS), load_file(path, new.into(), &LIMITS));
+        let (before, after) = (
+            load_file(path, old.into(), &LIMITS),
+            load_file(path, new.into(), &LIMITS),
+        );
         let drafted = after.documents.iter().any(|document| match &document.body {
             Body::Policy(raw) => raw.name.as_str() == policy && *raw_policy_digest(raw) == *digest,
             _ => false,
@@ -172,7 +197,11 @@ impl VersionHistory<'_> {
 
     fn overwrite(&self, path: &str, text: &str, force: bool) -> Result<()> {
         let prefix = self.workspace().root().prefix();
-        let in_git = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}/{path}") };
+        let in_git = if prefix.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{prefix}/{path}")
+        };
         let place = self.workspace().root().dir()?.join(path);
         if !force && place.exists() && self.workspace().repo()?.has_uncommitted(&in_git)? {
             bail!(
@@ -200,7 +229,11 @@ fn own_text(document: &Document) -> &str {
 fn region(document: &Document) -> Range<usize> {
     let text = document.file.text();
     let (first, last) = (document.span.start as usize, document.span.end as usize);
-    let mut start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut start = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let after = at + line.len();
@@ -217,7 +250,9 @@ fn region(document: &Document) -> Range<usize> {
 }
 
 fn is_marker(line: &str) -> bool {
-    let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."));
+    let rest = line
+        .strip_prefix("---")
+        .or_else(|| line.strip_prefix("..."));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
@@ -226,7 +261,11 @@ fn spliced(document: &Document, text: &str) -> String {
     let (whole, region) = (document.file.text(), region(document));
     let before = whole.get(..region.start).unwrap_or("");
     let after = whole.get(region.end..).unwrap_or("");
-    let gap = if after.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let gap = if after.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     format!("{before}{text}{gap}{after}")
 }
 
@@ -236,7 +275,11 @@ mod tests {
 
     fn texts(file: &str) -> Vec<String> {
         let loaded = load_file("p.yaml", file.into(), &LIMITS);
-        loaded.documents.iter().map(|document| own_text(document).to_owned()).collect()
+        loaded
+            .documents
+            .iter()
+            .map(|document| own_text(document).to_owned())
+            .collect()
     }
 
     fn policy(name: &str) -> String {
@@ -252,11 +295,20 @@ mod tests {
             texts(&format!("# of a\n{a}# after a\n---\n# of b\n{b}...\n")),
             [format!("# of a\n{a}# after a\n"), format!("# of b\n{b}")]
         );
-        assert_eq!(texts(&format!("\u{feff}{a}---\r\n{b}")), [a.clone(), b.clone()]);
+        assert_eq!(
+            texts(&format!("\u{feff}{a}---\r\n{b}")),
+            [a.clone(), b.clone()]
+        );
         let flow = "{apiVersion: refguard/v1, kind: Policy, name: a}";
-        assert_eq!(texts(&format!("--- {flow}\n---\n{b}")), [format!(" {flow}\n"), b.clone()]);
+        assert_eq!(
+            texts(&format!("--- {flow}\n---\n{b}")),
+            [format!(" {flow}\n"), b.clone()]
+        );
         let block = "description: |\n  ---\n  not a marker\n";
-        assert_eq!(texts(&format!("{a}{block}---\n{b}")), [format!("{a}{block}"), b]);
+        assert_eq!(
+            texts(&format!("{a}{block}---\n{b}")),
+            [format!("{a}{block}"), b]
+        );
     }
 
     #[test]
@@ -265,7 +317,10 @@ mod tests {
         let file = format!("# head\n{a}---\n{b}---\n{c}");
         let loaded = load_file("p.yaml", file.into(), &LIMITS);
         let put = |index: usize, text: &str| spliced(&loaded.documents[index], text);
-        assert_eq!(put(1, "new: 1"), format!("# head\n{a}---\nnew: 1\n---\n{c}"));
+        assert_eq!(
+            put(1, "new: 1"),
+            format!("# head\n{a}---\nnew: 1\n---\n{c}")
+        );
         assert_eq!(put(2, "new: 1"), format!("# head\n{a}---\n{b}---\nnew: 1"));
         assert_eq!(put(0, "new: 1\n"), format!("new: 1\n---\n{b}---\n{c}"));
     }

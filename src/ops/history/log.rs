@@ -96,11 +96,16 @@ impl Workspace {
         if let Some(policy) = policy {
             promotions.retain(|entry| entry.policies.iter().any(|changed| changed == policy));
         }
-        Ok(PromotionLog { version: 1, environment: environment.to_owned(), promotions })
+        Ok(PromotionLog {
+            version: 1,
+            environment: environment.to_owned(),
+            promotions,
+        })
     }
 
-    /// One page of the history of an environment, and the cursor of the page after it. The cursor of a page is the commit
-    /// of the last entry of the page before. Costs what the page holds. `None` where the history has no such cursor.
+    /// One page of the history of an environment, and the cursor of the page after it. The cursor
+    /// of a page is the commit of the last entry of the page before. Costs what the page holds.
+    /// `None` where the history has no such cursor.
     ///
     /// # Errors
     /// Where git cannot be read.
@@ -123,7 +128,11 @@ impl Workspace {
         let promotions = self.describe_entries(&page, limit)?;
         let next = page.get(limit).and_then(|_| promotions.last());
         let next = next.map(|last| last.commit.clone());
-        let log = PromotionLog { version: 1, environment: environment.to_owned(), promotions };
+        let log = PromotionLog {
+            version: 1,
+            environment: environment.to_owned(),
+            promotions,
+        };
         Ok(Some(LogPage { log, next }))
     }
 
@@ -140,15 +149,18 @@ impl Workspace {
         }
     }
 
-    /// Describes the first `count` entries, each with what it changed since the one that follows in the list.
+    /// Describes the first `count` entries, each with what it changed since the one that follows in
+    /// the list.
     fn describe_entries(
         &self,
         entries: &[HistoryEntry<'_>],
         count: usize,
     ) -> Result<Vec<LogEntry>> {
         let repo = self.repo()?;
-        let commits: Vec<Commit> =
-            entries.iter().map(|entry| commit_of(repo, entry)).collect::<Result<_>>()?;
+        let commits: Vec<Commit> = entries
+            .iter()
+            .map(|entry| commit_of(repo, entry))
+            .collect::<Result<_>>()?;
         let trees: Vec<TreeId> = commits.iter().map(|commit| commit.tree).collect();
         let changed = policies_by_entry(self, &trees, count)?;
         let described = entries.iter().zip(&commits).zip(changed).enumerate();
@@ -156,7 +168,10 @@ impl Workspace {
             let before = trees.get(index + 1).copied();
             let is_same = before == Some(commit.tree);
             let doubt = find_doubt(repo, entry, before);
-            LogEntry { doubt, ..log_entry(entry, commit, is_same, policies) }
+            LogEntry {
+                doubt,
+                ..log_entry(entry, commit, is_same, policies)
+            }
         });
         Ok(described.collect())
     }
@@ -214,7 +229,9 @@ pub(super) fn log_entry(
 /// What a promotion does. `is_same`: its set is that of the entry before.
 fn kind_of(record: &Record, is_same: bool) -> &'static str {
     match record {
-        Record { rollback: Some(_), .. } => "rollback",
+        Record {
+            rollback: Some(_), ..
+        } => "rollback",
         Record { hold: Some(_), .. } => "hold",
         _ if is_same && releases_hold(record) => "release",
         _ => "promote",
@@ -223,5 +240,10 @@ fn kind_of(record: &Record, is_same: bool) -> &'static str {
 
 fn passed_gates(record: &Record) -> Vec<PassedGate> {
     let passed = record.allow.iter();
-    passed.map(|it| PassedGate { gate: it.gate.clone(), reason: it.reason.clone() }).collect()
+    passed
+        .map(|it| PassedGate {
+            gate: it.gate.clone(),
+            reason: it.reason.clone(),
+        })
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! What the past says: versions of policies, promotions, drafts, and what differs from what is in force.
+//! What the past says: versions of policies, promotions, drafts, and what differs from what is in
+//! force.
 
 pub(in crate::ops) mod address;
 pub(in crate::ops) mod blame;

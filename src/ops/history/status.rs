@@ -157,7 +157,8 @@ pub struct DocumentChange {
     pub file: String,
 }
 
-/// Policies by what became of their documents, and the other documents that differ. Each list is sorted.
+/// Policies by what became of their documents, and the other documents that differ. Each list is
+/// sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PolicyChanges {
     /// New ones.
@@ -200,7 +201,12 @@ impl Workspace {
             Ok(EnvironmentStatus { expiring, ..status })
         };
         let environments: Vec<EnvironmentStatus> = names.map(in_force).collect::<Result<_>>()?;
-        let drafts = self.root().dir().is_ok().then(|| self.drafts(repo, tree)).transpose()?;
+        let drafts = self
+            .root()
+            .dir()
+            .is_ok()
+            .then(|| self.drafts(repo, tree))
+            .transpose()?;
         Ok(Status {
             version: 1,
             problems: self.problems(repo, &environments, drafts.as_ref())?,
@@ -227,20 +233,29 @@ impl Workspace {
         let (source, head) = newest_tip(&state, &sources)?;
         let source = source.to_owned();
         let tip = state.ledger.tip;
-        let trees = (tip.map(|tip| repo.tree_of(tip)).transpose()?, repo.tree_of(head)?);
+        let trees = (
+            tip.map(|tip| repo.tree_of(tip)).transpose()?,
+            repo.tree_of(head)?,
+        );
         let prefix = self.root().prefix();
         let is_new = match trees {
-            (Some(before), after) => {
-                !repo.diff_trees(Some(before), Some(after), prefix, &load::wanted)?.is_empty()
-            }
+            (Some(before), after) => !repo
+                .diff_trees(Some(before), Some(after), prefix, &load::wanted)?
+                .is_empty(),
             (None, _) => true,
         };
         let is_gone = tip.is_none() && state.ledger.recorded.is_some();
-        Ok(Coming { source, head, tip, is_gone, is_new })
+        Ok(Coming {
+            source,
+            head,
+            tip,
+            is_gone,
+            is_new,
+        })
     }
 
-    /// One environment beside the publish branch, without what is going to end in it: whoever serves the set knows
-    /// that. Reads only the files that differ.
+    /// One environment beside the publish branch, without what is going to end in it: whoever
+    /// serves the set knows that. Reads only the files that differ.
     ///
     /// # Errors
     /// Where there is no such environment, or git cannot be read.
@@ -251,8 +266,8 @@ impl Workspace {
         self.environment_status(repo, name, &self.environment(name)?, published, tree)
     }
 
-    /// What is wrong, the worst first: what is not served, what stands in the way of promotions, what others do
-    /// not see yet.
+    /// What is wrong, the worst first: what is not served, what stands in the way of promotions,
+    /// what others do not see yet.
     fn problems(
         &self,
         repo: &Repo,
@@ -263,7 +278,13 @@ impl Workspace {
         for environment in environments {
             let mut say = |rank: u8, message: String| {
                 let environment = Some(environment.name.clone());
-                found.push((rank, Problem { environment, message }));
+                found.push((
+                    rank,
+                    Problem {
+                        environment,
+                        message,
+                    },
+                ));
             };
             if let (None, Some(number)) = (&environment.commit, environment.promotion) {
                 say(
@@ -293,17 +314,39 @@ impl Workspace {
                     ),
                 );
             }
-            if let Some(HoldStatus { promotion, since, reason }) = &environment.hold {
-                say(2, format!("on hold since promotion {promotion} ({since}): {reason}"));
+            if let Some(HoldStatus {
+                promotion,
+                since,
+                reason,
+            }) = &environment.hold
+            {
+                say(
+                    2,
+                    format!("on hold since promotion {promotion} ({since}): {reason}"),
+                );
             }
             if let Some(FreezeStatus { until, reason }) = &environment.freeze {
-                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let why = reason
+                    .as_ref()
+                    .map(|reason| format!(": {reason}"))
+                    .unwrap_or_default();
                 say(2, format!("frozen until {until}{why}"));
             }
         }
-        let mut say = |rank, message| found.push((rank, Problem { environment: None, message }));
+        let mut say = |rank, message| {
+            found.push((
+                rank,
+                Problem {
+                    environment: None,
+                    message,
+                },
+            ))
+        };
         for file in drafts.into_iter().flat_map(|drafts| &drafts.faulty) {
-            say(3, format!("{file} of the work tree cannot be read: see `refguard validate`"));
+            say(
+                3,
+                format!("{file} of the work tree cannot be read: see `refguard validate`"),
+            );
         }
         if let Some(message) = self.unpushed(repo)? {
             say(4, message);
@@ -323,10 +366,12 @@ impl Workspace {
     /// The first error of a commit's set, if it is none.
     fn fault_of(&self, repo: &Repo, commit: &str) -> Result<Option<String>> {
         let tree = repo.tree_of(commit.parse()?)?;
-        Ok(match TrackedSet::default().judge_tree(self, tree, Release::FIRST, &NoProgress)? {
-            Judged::Sound(_) | Judged::Outdated(..) => None,
-            Judged::Faulty(checked) => checked.errors().next().map(ToString::to_string),
-        })
+        Ok(
+            match TrackedSet::default().judge_tree(self, tree, Release::FIRST, &NoProgress)? {
+                Judged::Sound(_) | Judged::Outdated(..) => None,
+                Judged::Faulty(checked) => checked.errors().next().map(ToString::to_string),
+            },
+        )
     }
 
     /// Ledgers that are here and belong to no environment of this root, nor to another root.
@@ -353,11 +398,19 @@ impl Workspace {
 
     /// What of the publish branch the remote does not have.
     fn unpushed(&self, repo: &Repo) -> Result<Option<String>> {
-        let Ok(Remote::Named(remote)) = repo.chosen_remote() else { return Ok(None) };
-        let Ok(Some(branch)) = repo.publish_branch() else { return Ok(None) };
+        let Ok(Remote::Named(remote)) = repo.chosen_remote() else {
+            return Ok(None);
+        };
+        let Ok(Some(branch)) = repo.publish_branch() else {
+            return Ok(None);
+        };
         let there = repo.read_ref(&branch.tracking(&remote)?)?;
-        let (Some(here), Some(there)) = (repo.read_ref(&branch)?, there) else { return Ok(None) };
-        let ahead = repo.ahead_behind(here, there)?.map_or(0, |(ahead, _)| ahead);
+        let (Some(here), Some(there)) = (repo.read_ref(&branch)?, there) else {
+            return Ok(None);
+        };
+        let ahead = repo
+            .ahead_behind(here, there)?
+            .map_or(0, |(ahead, _)| ahead);
         let commits = if ahead == 1 { "commit" } else { "commits" };
         let name = branch.short();
         Ok((ahead > 0)
@@ -412,7 +465,9 @@ impl Workspace {
     /// What of a tree's set is going to end; nothing of a tree that is no valid set.
     fn expiring_in(&self, sets: &mut TrackedSet, tree: TreeId) -> Result<Vec<ExpiringAttachment>> {
         let judged = sets.judge_tree(self, tree, Release::FIRST, &NoProgress)?;
-        let Some(engine) = judged.sound() else { return Ok(Vec::new()) };
+        let Some(engine) = judged.sound() else {
+            return Ok(Vec::new());
+        };
         let (set, now) = (engine.set(), Timestamp::now());
         let attachments = set.attachments.iter();
         let mut ending: Vec<_> = attachments
@@ -420,13 +475,18 @@ impl Workspace {
             .collect();
         ending.sort_by_key(|(expires, _)| *expires);
         ending.truncate(MOST_EXPIRING);
-        let listed = ending.into_iter().map(|(expires, attachment)| ExpiringAttachment {
-            policy: set.policy(attachment.policy).map_or("", |policy| &policy.name).to_owned(),
-            file: attachment.place.file.to_string(),
-            line: attachment.place.line,
-            expires: expires.to_string(),
-            reason: attachment.reason.as_ref().map(ToString::to_string),
-        });
+        let listed = ending
+            .into_iter()
+            .map(|(expires, attachment)| ExpiringAttachment {
+                policy: set
+                    .policy(attachment.policy)
+                    .map_or("", |policy| &policy.name)
+                    .to_owned(),
+                file: attachment.place.file.to_string(),
+                line: attachment.place.line,
+                expires: expires.to_string(),
+                reason: attachment.reason.as_ref().map(ToString::to_string),
+            });
         Ok(listed.collect())
     }
 
@@ -441,7 +501,9 @@ impl Workspace {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for change in &changes {
             for (side, files) in [(change.old, &mut before), (change.new, &mut after)] {
-                let blob = side.and_then(|side| side.blob).filter(|_| is_yaml_name(&change.path));
+                let blob = side
+                    .and_then(|side| side.blob)
+                    .filter(|_| is_yaml_name(&change.path));
                 if let Some(blob) = blob {
                     files.push((change.path.clone(), repo.read_blob(blob)?));
                 }
@@ -450,8 +512,8 @@ impl Workspace {
         Ok(compared(Said::of(before), Said::of(after)))
     }
 
-    /// How the published policies differ from those of the work tree. A file whose content is in the
-    /// published tree under the same path is not read further.
+    /// How the published policies differ from those of the work tree. A file whose content is in
+    /// the published tree under the same path is not read further.
     fn drafts(&self, repo: &Repo, tree: Option<TreeId>) -> Result<PolicyChanges> {
         let here = self.root().list_work_tree(&load::wanted)?;
         let contents = |entry: &Entry| -> Result<Option<(Arc<str>, Vec<u8>)>> {
@@ -459,17 +521,25 @@ impl Workspace {
             if !is_file || load::far_too_large(entry.size) {
                 return Ok(None);
             }
-            let bytes =
-                here.read(entry).with_context(|| format!("cannot read `{}`", entry.path))?;
+            let bytes = here
+                .read(entry)
+                .with_context(|| format!("cannot read `{}`", entry.path))?;
             Ok(Some((entry.path.clone(), bytes)))
         };
-        let files: Vec<Option<(Arc<str>, Vec<u8>)>> =
-            here.entries.par_iter().map(contents).collect::<Result<_>>()?;
+        let files: Vec<Option<(Arc<str>, Vec<u8>)>> = here
+            .entries
+            .par_iter()
+            .map(contents)
+            .collect::<Result<_>>()?;
         let mut after: BTreeMap<Arc<str>, Vec<u8>> = files.into_iter().flatten().collect();
         let mut before = Vec::new();
         if let Some(tree) = tree {
             let there = repo.list_tree(tree, self.root().prefix(), &load::wanted)?;
-            for entry in there.entries.iter().filter(|entry| is_yaml_name(&entry.path)) {
+            for entry in there
+                .entries
+                .iter()
+                .filter(|entry| is_yaml_name(&entry.path))
+            {
                 let same = after
                     .get(&entry.path)
                     .is_some_and(|bytes| Some(BlobId::of(bytes)) == entry.blob);
@@ -480,12 +550,16 @@ impl Workspace {
                 }
             }
         }
-        Ok(compared(Said::of(before), Said::of(after.into_iter().collect())))
+        Ok(compared(
+            Said::of(before),
+            Said::of(after.into_iter().collect()),
+        ))
     }
 }
 
-/// How many commits an environment holds that a branch lacks, and the other way round. Promotions are commits of no
-/// branch but their own, so they do not count; what counts is where their sets come from.
+/// How many commits an environment holds that a branch lacks, and the other way round. Promotions
+/// are commits of no branch but their own, so they do not count; what counts is where their sets
+/// come from.
 fn count_beside(
     repo: &Repo,
     ledger: &Ledger,
@@ -496,25 +570,40 @@ fn count_beside(
         Some(last) => repo.ahead_behind(first_source(repo, last.record.source), branch)?,
         None => None,
     };
-    let Some(moved) = ledger.external() else { return Ok(brought) };
-    let Some((all, behind)) = repo.ahead_behind(moved, branch)? else { return Ok(None) };
-    let (Some(last), Some((ahead, _))) = (last, brought) else { return Ok(Some((all, behind))) };
+    let Some(moved) = ledger.external() else {
+        return Ok(brought);
+    };
+    let Some((all, behind)) = repo.ahead_behind(moved, branch)? else {
+        return Ok(None);
+    };
+    let (Some(last), Some((ahead, _))) = (last, brought) else {
+        return Ok(Some((all, behind)));
+    };
     if !repo.is_ancestor(last.commit.id, moved)? {
         return Ok(Some((all, behind)));
     }
-    let before = repo.ahead_behind(last.commit.id, branch)?.map_or(0, |(before, _)| before);
+    let before = repo
+        .ahead_behind(last.commit.id, branch)?
+        .map_or(0, |(before, _)| before);
     Ok(Some((all.saturating_sub(before) + ahead, behind)))
 }
 
-/// The commit that a set was first promoted from: what was promoted may be a promotion of another environment.
+/// The commit that a set was first promoted from: what was promoted may be a promotion of another
+/// environment.
 fn first_source(repo: &Repo, promoted: CommitId) -> CommitId {
     let mut source = promoted;
     // So many environments no set passes through.
     for _ in 0..MOST_ENVIRONMENTS {
         // A shallow clone may not have it.
-        let Ok(Commit { message, .. }) = repo.commit(source) else { break };
-        let Some(environment) = Record::environment_of(&message) else { break };
-        let Ok(Some(record)) = Record::parse(&message, &environment) else { break };
+        let Ok(Commit { message, .. }) = repo.commit(source) else {
+            break;
+        };
+        let Some(environment) = Record::environment_of(&message) else {
+            break;
+        };
+        let Ok(Some(record)) = Record::parse(&message, &environment) else {
+            break;
+        };
         source = record.source;
     }
     source
@@ -549,7 +638,10 @@ impl Said {
                 if let Body::Policy(raw) = &document.body {
                     let name = raw.name.as_str().to_owned();
                     said.places.insert(name.clone(), path.clone());
-                    said.policies.entry(name).or_default().insert(raw_policy_digest(raw));
+                    said.policies
+                        .entry(name)
+                        .or_default()
+                        .insert(raw_policy_digest(raw));
                 } else if let Some(key) = name_other(&document.body) {
                     let print = (fingerprint(document), path.clone());
                     said.others.entry(key).or_default().push(print);
@@ -569,8 +661,12 @@ fn compared(before: Said, after: Said) -> PolicyChanges {
         ..Default::default()
     };
     // What a faulty file held may still be in it.
-    let hidden =
-        |name: &String| before.places.get(name).is_some_and(|place| after.faulty.contains(place));
+    let hidden = |name: &String| {
+        before
+            .places
+            .get(name)
+            .is_some_and(|place| after.faulty.contains(place))
+    };
     for (name, digests) in &after.policies {
         match before.policies.get(name) {
             None => changes.added.push(name.clone()),
@@ -578,15 +674,19 @@ fn compared(before: Said, after: Said) -> PolicyChanges {
             Some(_) => {}
         }
     }
-    let gone =
-        before.policies.keys().filter(|name| !after.policies.contains_key(*name) && !hidden(name));
+    let gone = before
+        .policies
+        .keys()
+        .filter(|name| !after.policies.contains_key(*name) && !hidden(name));
     changes.removed.extend(gone.cloned());
     let keys: BTreeSet<_> = before.others.keys().chain(after.others.keys()).collect();
     for key in keys {
         let of = |said: &Said| said.others.get(key).cloned().unwrap_or_default();
         let mut left = of(&before);
         left.retain(|(_, file)| !after.faulty.contains(file));
-        changes.documents.extend(compare_others(key, left, of(&after)));
+        changes
+            .documents
+            .extend(compare_others(key, left, of(&after)));
     }
     changes
 }
@@ -603,8 +703,8 @@ fn name_other(body: &Body) -> Option<OtherName> {
     })
 }
 
-/// How documents of one kind and name differ: of what says the same on both sides nothing is told, and of the rest
-/// each that is gone became one that is new, as far as there are as many.
+/// How documents of one kind and name differ: of what says the same on both sides nothing is told,
+/// and of the rest each that is gone became one that is new, as far as there are as many.
 fn compare_others(
     (kind, name): &OtherName,
     mut before: Vec<OtherDocument>,
@@ -621,10 +721,22 @@ fn compare_others(
     let mut found = Vec::new();
     let mut push = |change, file: Arc<str>| {
         let file = file.to_string();
-        found.push(DocumentChange { kind, name: name.clone(), change, file });
+        found.push(DocumentChange {
+            kind,
+            name: name.clone(),
+            change,
+            file,
+        });
     };
     for file in new {
-        push(if gone.next().is_some() { "changed" } else { "added" }, file);
+        push(
+            if gone.next().is_some() {
+                "changed"
+            } else {
+                "added"
+            },
+            file,
+        );
     }
     gone.for_each(|(_, file)| push("removed", file));
     found.sort();

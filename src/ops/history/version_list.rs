@@ -17,7 +17,8 @@ use crate::repo::CommitId;
 
 /// The most versions of a page that has their documents.
 const PAGE_ROWS: usize = 100;
-/// A page ends after the document with which the files that were read for it have so many bytes: each is parsed whole.
+/// A page ends after the document with which the files that were read for it have so many bytes:
+/// each is parsed whole.
 const PAGE_BYTES: usize = 4 << 20;
 
 /// The versions of a policy.
@@ -113,10 +114,15 @@ impl VersionHistory<'_> {
             .rev()
             .map(|version| self.row(version, &in_force))
             .collect::<Result<_>>()?;
-        Ok(VersionList { version: 1, policy: policy.to_owned(), versions: rows })
+        Ok(VersionList {
+            version: 1,
+            policy: policy.to_owned(),
+            versions: rows,
+        })
     }
 
-    /// A page of the versions of a policy, the newest first, with their documents: those before the number `before`.
+    /// A page of the versions of a policy, the newest first, with their documents: those before the
+    /// number `before`.
     ///
     /// # Errors
     /// Where there is no such policy, or history cannot be read.
@@ -136,17 +142,28 @@ impl VersionHistory<'_> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while let Some(version) = rest.next_if(|_| rows.len() < PAGE_ROWS && bytes < PAGE_BYTES) {
             let found = self.find_document(policy, version)?;
-            bytes += found.as_ref().map_or(0, |found| found.document.file.text().len());
+            bytes += found
+                .as_ref()
+                .map_or(0, |found| found.document.file.text().len());
             let row = self.row(version, &in_force)?;
-            rows.push(DocumentRow { row, policy: found.as_ref().map(document_fields) });
+            rows.push(DocumentRow {
+                row,
+                policy: found.as_ref().map(document_fields),
+            });
         }
 
         let last = rows.last().map(|last| last.row.number.to_string());
         let next = rest.peek().and(last);
-        Ok(VersionPage { version: 1, policy: policy.to_owned(), versions: rows, next })
+        Ok(VersionPage {
+            version: 1,
+            policy: policy.to_owned(),
+            versions: rows,
+            next,
+        })
     }
 
-    /// Who made each of these versions of policies, and when; `None` of one that history does not know.
+    /// Who made each of these versions of policies, and when; `None` of one that history does not
+    /// know.
     ///
     /// # Errors
     /// Where history cannot be read.
@@ -160,7 +177,10 @@ impl VersionHistory<'_> {
         let mut known: HashMap<CommitId, Publication> = HashMap::new();
         let mut found = Vec::with_capacity(versions.len());
         for (policy, number) in versions {
-            let version = index.versions(policy).into_iter().find(|found| found.number == *number);
+            let version = index
+                .versions(policy)
+                .into_iter()
+                .find(|found| found.number == *number);
             let Some(version) = version else {
                 found.push(None);
                 continue;
@@ -190,14 +210,24 @@ impl VersionHistory<'_> {
         let version = self.require_version(address, progress)?;
         let in_force = self.in_force(address.policy, progress)?;
         let row = self.row(&version, &in_force)?;
-        let policy = self.find_document(address.policy, &version)?.as_ref().map(document_fields);
-        Ok(ShownVersion { version: 1, name: address.policy.to_owned(), row, policy })
+        let policy = self
+            .find_document(address.policy, &version)?
+            .as_ref()
+            .map(document_fields);
+        Ok(ShownVersion {
+            version: 1,
+            name: address.policy.to_owned(),
+            row,
+            policy,
+        })
     }
 
     /// The document of a version; `None`: the policy was removed.
     fn find_document(&self, policy: &str, version: &Version) -> Result<Option<PolicyDocument>> {
         let document = version.document.as_ref();
-        document.map(|document| self.version_document(policy, document)).transpose()
+        document
+            .map(|document| self.version_document(policy, document))
+            .transpose()
     }
 
     /// The environments that hold a policy, and the number of the version that each holds.
@@ -205,7 +235,9 @@ impl VersionHistory<'_> {
         let (repo, index) = (self.workspace().repo()?, self.index(progress)?);
         let mut found = Vec::new();
         for (environment, ref_name) in self.workspace().environment_refs()? {
-            let Some(tip) = repo.read_ref(&ref_name)? else { continue };
+            let Some(tip) = repo.read_ref(&ref_name)? else {
+                continue;
+            };
             let digest = index.elsewhere(repo, tip)?.digest(policy);
             let number = digest.and_then(|digest| index.number(policy, &digest));
             found.extend(number.map(|number| (environment, number)));
@@ -225,9 +257,14 @@ impl VersionHistory<'_> {
             time: commit.committer.time.to_string(),
             author: commit.author.to_string(),
             summary: commit.summary().to_owned(),
-            states: std::iter::once("published".to_owned()).chain(held_by).collect(),
+            states: std::iter::once("published".to_owned())
+                .chain(held_by)
+                .collect(),
             latest: version.latest,
-            digest: version.document.as_ref().map(|document| document.digest.clone()),
+            digest: version
+                .document
+                .as_ref()
+                .map(|document| document.digest.clone()),
         })
     }
 }

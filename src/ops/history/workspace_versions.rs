@@ -20,7 +20,8 @@ const CHEAP_COMMITS: usize = 256;
 const CHEAP_POLICIES: usize = 1_000;
 
 impl Workspace {
-    /// What the publish branch holds: the branch here, or where a clone has none, the remote's copy of it.
+    /// What the publish branch holds: the branch here, or where a clone has none, the remote's copy
+    /// of it.
     ///
     /// # Errors
     /// Where nothing says which branch it is, or there is neither.
@@ -52,7 +53,8 @@ impl Workspace {
     }
 }
 
-/// The versions of a workspace's policies: git's history is read when they are first asked for, once.
+/// The versions of a workspace's policies: git's history is read when they are first asked for,
+/// once.
 #[derive(Debug)]
 pub struct VersionHistory<'w> {
     workspace: &'w Workspace,
@@ -64,12 +66,19 @@ pub struct VersionHistory<'w> {
 impl<'w> VersionHistory<'w> {
     /// Of a workspace; nothing is read yet.
     pub fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, index: None, skipped_costly: false }
+        Self {
+            workspace,
+            index: None,
+            skipped_costly: false,
+        }
     }
 
     /// Of a workspace whose history was read before.
     pub fn with_index(workspace: &'w Workspace, index: Arc<VersionIndex>) -> Self {
-        Self { index: Some(index), ..Self::new(workspace) }
+        Self {
+            index: Some(index),
+            ..Self::new(workspace)
+        }
     }
 
     /// The workspace.
@@ -85,16 +94,21 @@ impl<'w> VersionHistory<'w> {
         if self.index.is_none() {
             self.read(Effort::Whole, progress)?;
         }
-        self.index.clone().context("the history of the publish branch was not read")
+        self.index
+            .clone()
+            .context("the history of the publish branch was not read")
     }
 
-    /// The same where it costs next to nothing, since what is asked for is something else. `policies` is
-    /// the size of the set.
+    /// The same where it costs next to nothing, since what is asked for is something else.
+    /// `policies` is the size of the set.
     pub fn index_if_cheap(&mut self, policies: usize) -> Option<&VersionIndex> {
         if self.index.is_none() && !std::mem::replace(&mut self.skipped_costly, true) {
             let small = policies <= CHEAP_POLICIES;
-            let effort =
-                if small { Effort::AtMost(CHEAP_COMMITS) } else { Effort::Continue(CHEAP_COMMITS) };
+            let effort = if small {
+                Effort::AtMost(CHEAP_COMMITS)
+            } else {
+                Effort::Continue(CHEAP_COMMITS)
+            };
             self.read(effort, &NoProgress).ok()?;
         }
         self.index.as_deref()
@@ -102,10 +116,17 @@ impl<'w> VersionHistory<'w> {
 
     fn read(&mut self, effort: Effort, progress: &dyn Progress) -> Result<()> {
         let workspace = self.workspace;
-        let published =
-            PublishedTip { prefix: workspace.root().prefix(), tip: workspace.published()? };
-        let read =
-            VersionIndex::read(workspace.repo()?, published, workspace.keep(), effort, progress)?;
+        let published = PublishedTip {
+            prefix: workspace.root().prefix(),
+            tip: workspace.published()?,
+        };
+        let read = VersionIndex::read(
+            workspace.repo()?,
+            published,
+            workspace.keep(),
+            effort,
+            progress,
+        )?;
         self.index = read.map(Arc::new);
         Ok(())
     }
@@ -141,7 +162,9 @@ impl<'w> VersionHistory<'w> {
             Which::At(text) => self.number_at(policy, text, &versions, progress)?,
         };
         let index = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
-        Ok(index.filter(|index| *index < versions.len()).map(|index| versions.swap_remove(index)))
+        Ok(index
+            .filter(|index| *index < versions.len())
+            .map(|index| versions.swap_remove(index)))
     }
 
     /// As [`Self::find_version`], where there must be one.
@@ -170,11 +193,13 @@ impl<'w> VersionHistory<'w> {
 
     /// How many versions a policy has, as far as history was read.
     fn newest_of(&self, policy: &str) -> usize {
-        self.index.as_ref().map_or(0, |index| index.versions(policy).len())
+        self.index
+            .as_ref()
+            .map_or(0, |index| index.versions(policy).len())
     }
 
-    /// Of an environment: the newest version with the content that it holds. Of a commit of the publish
-    /// branch: the version that was current there. Of any other: as of an environment.
+    /// Of an environment: the newest version with the content that it holds. Of a commit of the
+    /// publish branch: the version that was current there. Of any other: as of an environment.
     fn number_at(
         &mut self,
         policy: &str,
@@ -183,8 +208,11 @@ impl<'w> VersionHistory<'w> {
         progress: &dyn Progress,
     ) -> Result<Option<u64>> {
         let (repo, index) = (self.workspace.repo()?, self.index(progress)?);
-        let is_environment =
-            self.workspace.environment_refs()?.iter().any(|(name, _)| name == text);
+        let is_environment = self
+            .workspace
+            .environment_refs()?
+            .iter()
+            .any(|(name, _)| name == text);
         let (commit, _) = self.workspace.revision(text)?;
         if !is_environment && repo.on_first_parents(commit, index.tip())? {
             return self.number_on_chain(commit, versions);
@@ -233,7 +261,11 @@ impl PolicyDocument {
     /// # Errors
     /// Where git cannot read it.
     pub fn of_version(repo: &Repo, policy: &str, version: &VersionDocument) -> Result<Self> {
-        let loaded = load_file(version.path.as_str(), repo.read_blob(version.blob)?, &LIMITS);
+        let loaded = load_file(
+            version.path.as_str(),
+            repo.read_blob(version.blob)?,
+            &LIMITS,
+        );
         let found = Self::among(loaded.documents, policy)
             .find(|found| *raw_policy_digest(&found.raw) == *version.digest);
         found.with_context(|| {
@@ -250,11 +282,14 @@ impl PolicyDocument {
         documents: Vec<Document>,
         policy: &str,
     ) -> impl Iterator<Item = Self> {
-        documents.into_iter().filter_map(move |document| match &document.body {
-            Body::Policy(raw) if raw.name.as_str() == policy => {
-                Some(Self { raw: raw.clone(), document })
-            }
-            _ => None,
-        })
+        documents
+            .into_iter()
+            .filter_map(move |document| match &document.body {
+                Body::Policy(raw) if raw.name.as_str() == policy => Some(Self {
+                    raw: raw.clone(),
+                    document,
+                }),
+                _ => None,
+            })
     }
 }

@@ -1,5 +1,5 @@
-//! An environment's branch as a push would move it: every commit on its way must be a promotion that refguard
-//! would have made, so each is worked out again and compared.
+//! An environment's branch as a push would move it: every commit on its way must be a promotion
+//! that refguard would have made, so each is worked out again and compared.
 
 use std::sync::Arc;
 
@@ -59,7 +59,12 @@ pub(super) fn judge(
     }
     let mut held = None;
     for commit in path(views, &ledger, environment, new)? {
-        let step = Step { views, name: environment, ref_name: &ref_name, ledger: &ledger };
+        let step = Step {
+            views,
+            name: environment,
+            ref_name: &ref_name,
+            ledger: &ledger,
+        };
         match step.judge(sets, &commit, held.take())? {
             Ok(engine) => held = Some((commit.tree, engine)),
             Err(refusal) => {
@@ -77,8 +82,8 @@ pub(super) fn judge(
     Ok(None)
 }
 
-/// The commits that the branch would move over, the oldest first: down to its tip, or where there is none, to
-/// the last promotion that is recorded or to number 1.
+/// The commits that the branch would move over, the oldest first: down to its tip, or where there
+/// is none, to the last promotion that is recorded or to number 1.
 fn path(
     views: &PushViews,
     ledger: &Ledger,
@@ -92,8 +97,10 @@ fn path(
         if Some(commit.id) == end {
             break;
         }
-        let number =
-            Record::parse(&commit.message, environment).ok().flatten().map(|record| record.number);
+        let number = Record::parse(&commit.message, environment)
+            .ok()
+            .flatten()
+            .map(|record| record.number);
         found.push(commit);
         if ledger.tip.is_none() && number.is_none_or(|number| number == 1) {
             break;
@@ -125,7 +132,8 @@ struct Due {
 type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
 
 impl Step<'_> {
-    /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at hand.
+    /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at
+    /// hand.
     fn judge(
         &self,
         sets: &mut TrackedSet,
@@ -203,12 +211,18 @@ impl Step<'_> {
                 true => standing_rules(self.ledger),
                 false => Release::CURRENT,
             };
-            return Ok(Ok(Due { tree, source: record.source, parents, goes_back: false, rules }));
+            return Ok(Ok(Due {
+                tree,
+                source: record.source,
+                parents,
+                goes_back: false,
+                rules,
+            }));
         }
         let changes_more = !record.policies.is_empty() || !record.allow.is_empty();
         if !releases && (record.hold.is_none() || changes_more) {
             return Ok(Err(
-                "a rollback puts the environment on hold, and does nothing else".to_owned()
+                "a rollback puts the environment on hold, and does nothing else".to_owned(),
             ));
         }
         let parents = self.ledger.next_parents(None);
@@ -224,7 +238,13 @@ impl Step<'_> {
         let Some((tree, source, rules)) = target else {
             return Ok(Err("there is nothing that it could go back to".to_owned()));
         };
-        Ok(Ok(Due { tree, source, parents, goes_back: true, rules }))
+        Ok(Ok(Due {
+            tree,
+            source,
+            parents,
+            goes_back: true,
+            rules,
+        }))
     }
 
     fn ask_gates(
@@ -259,7 +279,9 @@ impl Step<'_> {
         };
         let before = match (base.filter(|base| *base != commit.tree), held) {
             (Some(base), Some((tree, engine))) if tree == base => Some(engine),
-            (Some(base), _) => sets.judge_tree(after, base, Release::FIRST, &NoProgress)?.sound(),
+            (Some(base), _) => sets
+                .judge_tree(after, base, Release::FIRST, &NoProgress)?
+                .sound(),
             (None, _) => None,
         };
         let verdict = gates::judge(
@@ -275,14 +297,25 @@ impl Step<'_> {
             return Ok(Err(refused(self.ref_name, verdict)));
         }
         let mut passes_those_of_then = || -> Result<bool> {
-            // A gate may have been in the way when the promotion was made and no longer be: what ends, ended since.
+            // A gate may have been in the way when the promotion was made and no longer be: what
+            // ends, ended since.
             let Ok(then) = Timestamp::from_second(commit.committer.time.seconds) else {
                 return Ok(false);
             };
-            let candidate = Candidate { now: then, ..candidate.clone() };
+            let candidate = Candidate {
+                now: then,
+                ..candidate.clone()
+            };
             let (before, goes_back) = (before.as_ref(), due.goes_back);
-            let then =
-                gates::judge(after, sets, &environment, before, &candidate, &lowered, goes_back)?;
+            let then = gates::judge(
+                after,
+                sets,
+                &environment,
+                before,
+                &candidate,
+                &lowered,
+                goes_back,
+            )?;
             Ok(same_gates(record, &then))
         };
         if !same_gates(record, &verdict) && !passes_those_of_then()? {
@@ -306,7 +339,14 @@ impl Step<'_> {
         let settings = declared::strictest(self.name, &judges);
         let (ref_name, ledger) = (self.ref_name.clone(), self.ledger.clone());
         let (home, notes) = (Home::Here, Vec::new());
-        Ok(EnvironmentState { settings, judges, ref_name, ledger, home, notes })
+        Ok(EnvironmentState {
+            settings,
+            judges,
+            ref_name,
+            ledger,
+            home,
+            notes,
+        })
     }
 
     /// What the record says of its place in the chain, where it says it: older releases do not.
@@ -329,19 +369,24 @@ impl Step<'_> {
             return Some("the promotion before it is not the one that it names".to_owned());
         }
         let own = own_root(self.views.after.root().prefix());
-        let known = self.ledger.promotions.iter().find_map(|it| it.record.root.clone());
+        let known = self
+            .ledger
+            .promotions
+            .iter()
+            .find_map(|it| it.record.root.clone());
         let due = known.as_ref().unwrap_or(&own);
         match &record.root {
-            Some(root) if root != due => {
-                Some(format!("it is of the root `{root}`, and `{}` belongs to `{due}`", self.name))
-            }
+            Some(root) if root != due => Some(format!(
+                "it is of the root `{root}`, and `{}` belongs to `{due}`",
+                self.name
+            )),
             _ => None,
         }
     }
 
-    /// A gate is only passed by those whom the settings before name, where several judge by all of them. To end a
-    /// hold one of them is enough: that changes no set, and after a rollback to settings that name others nobody
-    /// could do it.
+    /// A gate is only passed by those whom the settings before name, where several judge by all of
+    /// them. To end a hold one of them is enough: that changes no set, and after a rollback to
+    /// settings that name others nobody could do it.
     fn may_lower(
         &self,
         commit: &Commit,
@@ -350,7 +395,10 @@ impl Step<'_> {
     ) -> std::result::Result<(), String> {
         let names = |judge: &Environment, who: &str| judge.allow.iter().any(|it| it == who);
         let committer = commit.committer.email.as_str();
-        for who in [Some(committer), self.views.pusher.as_deref()].into_iter().flatten() {
+        for who in [Some(committer), self.views.pusher.as_deref()]
+            .into_iter()
+            .flatten()
+        {
             for Allow { gate, .. } in &record.allow {
                 let is_listed = match gate.as_str() {
                     "hold" => environment.judges.iter().any(|judge| names(judge, who)),
@@ -386,34 +434,50 @@ fn lowered(record: &Record) -> Option<Lowered> {
     Some(lowered)
 }
 
-/// Why the release that a record names cannot be the one whose rules its set keeps. `rules` are those that a set
-/// may keep which is gone back to; only one that is outdated need not keep those of now.
+/// Why the release that a record names cannot be the one whose rules its set keeps. `rules` are
+/// those that a set may keep which is gone back to; only one that is outdated need not keep those
+/// of now.
 fn version_fault(record: &Record, rules: Release, is_outdated: bool) -> Option<String> {
-    let Some(version) = &record.version else { return None };
+    let Some(version) = &record.version else {
+        return None;
+    };
     let named = Release::parse(version);
     match named {
         None => Some(format!("`Refguard-Version: {version}` names no release")),
-        Some(named) if is_outdated && named > rules => {
-            Some(format!("its set keeps the rules of {rules}, and it names {named}"))
-        }
+        Some(named) if is_outdated && named > rules => Some(format!(
+            "its set keeps the rules of {rules}, and it names {named}"
+        )),
         Some(_) => None,
     }
 }
 
-/// Whether a record passes the gates that had to be passed, and no other: but for those of time, which may have been
-/// in the way when the promotion was made and no longer are.
+/// Whether a record passes the gates that had to be passed, and no other: but for those of time,
+/// which may have been in the way when the promotion was made and no longer are.
 fn same_gates(record: &Record, verdict: &Verdict) -> bool {
     let is_over = |allow: &Allow| matches!(allow.gate.as_str(), "freeze" | "soak");
     let is_due = |allow: &Allow| verdict.allow.contains(allow);
-    record.allow.iter().all(|allow| is_due(allow) || is_over(allow))
-        && verdict.allow.iter().all(|allow| record.allow.contains(allow))
+    record
+        .allow
+        .iter()
+        .all(|allow| is_due(allow) || is_over(allow))
+        && verdict
+            .allow
+            .iter()
+            .all(|allow| record.allow.contains(allow))
         && record.allow.iter().enumerate().all(|(at, allow)| {
-            record.allow.iter().skip(at + 1).all(|other| other.gate != allow.gate)
+            record
+                .allow
+                .iter()
+                .skip(at + 1)
+                .all(|other| other.gate != allow.gate)
         })
 }
 
 fn refused(ref_name: &RefName, verdict: Verdict) -> PushRefusal {
     let says_no = |word: &GateWord| word.says == crate::ops::Says::Refused;
     let words = verdict.words.into_iter().filter(says_no).collect();
-    PushRefusal { words, ..PushRefusal::new(ref_name.as_str(), "a gate refuses it") }
+    PushRefusal {
+        words,
+        ..PushRefusal::new(ref_name.as_str(), "a gate refuses it")
+    }
 }

@@ -22,7 +22,8 @@ const KEPT: &str = ".before-refguard";
 const LEGACY: &str = ".legacy";
 
 /// The hooks of an author. Git runs `pre-merge-commit` instead of `pre-commit` where a merge has no
-/// conflict. Without refguard on the machine the first two stop git; the last has nothing to warn of.
+/// conflict. Without refguard on the machine the first two stop git; the last has nothing to warn
+/// of.
 const HOOKS: [&str; 3] = ["pre-commit", "pre-merge-commit", "pre-push"];
 
 /// One hook, as it is now.
@@ -47,8 +48,9 @@ pub struct HookInstallation {
 
 impl Workspace {
     /// Installs the hooks for this folder of policies, beside other folders of the same repository.
-    /// `program` is used where `refguard` is not on the PATH. `here`: where the configuration of the
-    /// user or the machine names a folder of hooks for all repositories, this repository gets its own.
+    /// `program` is used where `refguard` is not on the PATH. `here`: where the configuration of
+    /// the user or the machine names a folder of hooks for all repositories, this repository gets
+    /// its own.
     ///
     /// # Errors
     /// Where there is no work tree, the folder of hooks cannot be written or is one for all
@@ -59,9 +61,20 @@ impl Workspace {
         fs::create_dir_all(&dir)
             .with_context(|| format!("cannot create the folder `{}`", dir.display()))?;
 
-        let place = Place { dir, shared, folder: self.root().prefix(), program };
-        let hooks = HOOKS.iter().map(|name| place.install(name)).collect::<Result<_>>()?;
-        Ok(HookInstallation { hooks, unreached: place.unreached_hooks() })
+        let place = Place {
+            dir,
+            shared,
+            folder: self.root().prefix(),
+            program,
+        };
+        let hooks = HOOKS
+            .iter()
+            .map(|name| place.install(name))
+            .collect::<Result<_>>()?;
+        Ok(HookInstallation {
+            hooks,
+            unreached: place.unreached_hooks(),
+        })
     }
 }
 
@@ -102,9 +115,18 @@ impl Place<'_> {
         }
 
         let mut told = ours.map(Told::parse).unwrap_or_default();
-        told.folders.insert(quote(if self.folder.is_empty() { "." } else { self.folder }));
-        let shared = self.shared.as_ref().map(|dir| dir.join(name)).filter(|path| path.exists());
-        told.shared.extend(shared.map(|path| quote(&path.to_string_lossy())));
+        told.folders.insert(quote(if self.folder.is_empty() {
+            "."
+        } else {
+            self.folder
+        }));
+        let shared = self
+            .shared
+            .as_ref()
+            .map(|dir| dir.join(name))
+            .filter(|path| path.exists());
+        told.shared
+            .extend(shared.map(|path| quote(&path.to_string_lossy())));
 
         let text = write_script(name, &told, self.program);
         let changed = before.as_deref() != Some(text.as_str());
@@ -114,13 +136,20 @@ impl Place<'_> {
         }
         let shared = told.shared.iter().map(|word| PathBuf::from(unquote(word)));
         let first = shared.chain(kept.exists().then_some(kept)).collect();
-        Ok(InstalledHook { path, changed, first })
+        Ok(InstalledHook {
+            path,
+            changed,
+            first,
+        })
     }
 
     /// The file that holds our hook, or is to hold it: the one that git runs, or the one that the
     /// pre-commit framework has renamed and calls.
     fn find_ours(&self, name: &str) -> Result<PathBuf> {
-        let (path, legacy) = (self.dir.join(name), self.dir.join(format!("{name}{LEGACY}")));
+        let (path, legacy) = (
+            self.dir.join(name),
+            self.dir.join(format!("{name}{LEGACY}")),
+        );
         let holds_ours = |path: &Path| {
             Ok::<_, anyhow::Error>(read_text(path)?.is_some_and(|text| is_ours(&text)))
         };
@@ -132,13 +161,20 @@ impl Place<'_> {
 
     /// The hooks of the shared folder that none of ours calls.
     fn unreached_hooks(&self) -> Vec<PathBuf> {
-        let entries = self.shared.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
+        let entries = self
+            .shared
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flatten();
         let is_unreached = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             is_program(path) && !name.contains('.') && !HOOKS.contains(&&*name)
         };
-        let mut hooks: Vec<PathBuf> =
-            entries.flatten().map(|entry| entry.path()).filter(is_unreached).collect();
+        let mut hooks: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_unreached)
+            .collect();
         hooks.sort();
         hooks
     }
@@ -189,7 +225,10 @@ struct Told {
 impl Told {
     fn parse(script: &str) -> Self {
         let after = |word: &'static str| {
-            script.lines().filter_map(move |line| line.strip_prefix(word)).map(str::trim)
+            script
+                .lines()
+                .filter_map(move |line| line.strip_prefix(word))
+                .map(str::trim)
         };
         let is_path = |word: &&str| word.starts_with('\'');
         Self {
@@ -215,9 +254,16 @@ fn unquote(word: &str) -> String {
 
 fn write_script(name: &str, told: &Told, program: &Path) -> String {
     let program = quote(&program.to_string_lossy());
-    let judge: String = told.folders.iter().map(|folder| format!("judge {folder}\n")).collect();
-    let first: String =
-        told.shared.iter().map(|shared| format!("first {shared} \"$@\"\n")).collect();
+    let judge: String = told
+        .folders
+        .iter()
+        .map(|folder| format!("judge {folder}\n"))
+        .collect();
+    let first: String = told
+        .shared
+        .iter()
+        .map(|shared| format!("first {shared} \"$@\"\n"))
+        .collect();
     // What git writes to the standard input of a pre-push hook is for every hook.
     let (verb, input, feed, missing) = match name {
         "pre-push" => (
@@ -228,7 +274,11 @@ fn write_script(name: &str, told: &Told, program: &Path) -> String {
         ),
         _ => ("pre-commit", "", "", "exit 1"),
     };
-    let words = if input.is_empty() { "" } else { r#" "$remote" "$url""# };
+    let words = if input.is_empty() {
+        ""
+    } else {
+        r#" "$remote" "$url""#
+    };
     format!(
         r#"#!/bin/sh
 {MARK}
@@ -274,12 +324,18 @@ mod tests {
     #[test]
     fn a_script_reads_back_what_it_was_told() {
         let words = |list: &[&str]| list.iter().map(|word| quote(word)).collect();
-        let told = Told { folders: words(&[".", "us 'and' more"]), shared: words(&["/h/it's"]) };
+        let told = Told {
+            folders: words(&[".", "us 'and' more"]),
+            shared: words(&["/h/it's"]),
+        };
         for name in HOOKS {
             let script = write_script(name, &told, Path::new("/bin/refguard"));
             let read = Told::parse(&script);
             assert!(is_ours(&script));
-            assert_eq!((read.folders, read.shared), (told.folders.clone(), told.shared.clone()));
+            assert_eq!(
+                (read.folders, read.shared),
+                (told.folders.clone(), told.shared.clone())
+            );
         }
         assert_eq!(unquote(&quote("/h/it's")), "/h/it's");
     }

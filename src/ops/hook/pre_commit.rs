@@ -79,14 +79,20 @@ impl Workspace {
 
     /// What the commit holds that is checked out; nothing before the first one.
     fn committed_sides(&self, repo: &Repo) -> Result<Vec<(Arc<str>, Side)>> {
-        let Some(head) = repo.head()? else { return Ok(Vec::new()) };
+        let Some(head) = repo.head()? else {
+            return Ok(Vec::new());
+        };
         Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)?)
     }
 
     fn judge_index(&self, sets: &mut TrackedSet, staged: &Sides) -> Result<StagedVerdict> {
         let (judged, files_read) = sets.judge_index(self, staged, &NoProgress)?;
         let faults = |checked: Checked, tests: Option<TestReport>| {
-            StagedVerdict::Faulty(Box::new(StagedFaults { checked, tests, warnings: Vec::new() }))
+            StagedVerdict::Faulty(Box::new(StagedFaults {
+                checked,
+                tests,
+                warnings: Vec::new(),
+            }))
         };
         let engine = match judged {
             Judged::Sound(engine) | Judged::Outdated(engine, _) => engine,

@@ -1,7 +1,8 @@
 //! A push as it is judged: which refs move from where to where, and which of them are under guard.
 //!
-//! Two views of the repository, before and after the push; nothing is written. A ref is guarded by what the
-//! settings *before* the push say too, so that no push can lift the guard from what it then moves.
+//! Two views of the repository, before and after the push; nothing is written. A ref is guarded by
+//! what the settings *before* the push say too, so that no push can lift the guard from what it
+//! then moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -41,7 +42,11 @@ pub struct PushRefusal {
 
 impl PushRefusal {
     pub(super) fn new(name: &str, message: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), message: message.into(), words: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            message: message.into(),
+            words: Vec::new(),
+        }
     }
 }
 
@@ -56,7 +61,11 @@ impl RefUpdate {
         let (Some(old), Some(new), Some(name)) = parts else {
             anyhow::bail!("`{}` is no line of git", line.escape_debug())
         };
-        Ok(Self { name: name.to_owned(), old: value(old)?, new: value(new)? })
+        Ok(Self {
+            name: name.to_owned(),
+            old: value(old)?,
+            new: value(new)?,
+        })
     }
 
     /// A line as git gives it to a sending hook: `LOCAL NEW NAME OLD`.
@@ -68,12 +77,20 @@ impl RefUpdate {
         let [_, new, name, old] = words[..] else {
             anyhow::bail!("`{}` is no line of git", line.escape_debug())
         };
-        Ok(Self { name: name.to_owned(), old: value(old)?, new: value(new)? })
+        Ok(Self {
+            name: name.to_owned(),
+            old: value(old)?,
+            new: value(new)?,
+        })
     }
 }
 
 fn value(text: &str) -> Result<Option<CommitId>> {
-    if text == NOTHING { Ok(None) } else { Ok(Some(text.parse().context("a value of a ref")?)) }
+    if text == NOTHING {
+        Ok(None)
+    } else {
+        Ok(Some(text.parse().context("a value of a ref")?))
+    }
 }
 
 /// The repository before and after a push.
@@ -106,7 +123,11 @@ impl PushViews {
             then.insert(resolve_symbolic(before.repo()?, &update.name)?, update.new);
         }
         let after = Workspace::imagined(dir, prefix, then)?;
-        Ok(Self { before, after, pusher })
+        Ok(Self {
+            before,
+            after,
+            pusher,
+        })
     }
 
     /// Everything that stands in the way of the push.
@@ -130,17 +151,21 @@ impl PushViews {
         Ok(refusals)
     }
 
-    /// The settings by which the next promotion is judged: those of before the push, or where there was no
-    /// publish branch before it, those that the push brings.
+    /// The settings by which the next promotion is judged: those of before the push, or where there
+    /// was no publish branch before it, those that the push brings.
     pub fn judges(&self, name: &str, ledger: &Ledger) -> Result<Vec<Environment>> {
         let had_settings =
             ledger.last().is_some() || self.before.publish_tip(&Home::Here)?.is_some();
-        let view = if had_settings { &self.before } else { &self.after };
+        let view = if had_settings {
+            &self.before
+        } else {
+            &self.after
+        };
         view.judges_for(name, ledger)
     }
 
-    /// What was an environment before the push, what has a ledger or a promotion at its tip although nothing
-    /// declares it any more, and what the push declares.
+    /// What was an environment before the push, what has a ledger or a promotion at its tip
+    /// although nothing declares it any more, and what the push declares.
     fn guarded(&self, updates: &[RefUpdate]) -> Result<Guarded> {
         let repo = self.before.repo()?;
         let mut names: BTreeSet<String> = BTreeSet::new();
@@ -167,13 +192,18 @@ impl PushViews {
             .into_iter()
             .map(|name| Ok((RefName::branch(&name)?, name)))
             .collect::<Result<_>>()?;
-        Ok(Guarded { publish, environments })
+        Ok(Guarded {
+            publish,
+            environments,
+        })
     }
 
     /// A bare repository whose `HEAD` names no branch cannot tell what is published.
     fn without_publish_branch(&self, update: &RefUpdate) -> Result<Option<PushRefusal>> {
         let after = self.after.repo()?;
-        let Some(branch) = named_publish_branch(after)? else { return Ok(None) };
+        let Some(branch) = named_publish_branch(after)? else {
+            return Ok(None);
+        };
         let is_bare = after.work_tree().is_none();
         if !is_bare || update.new.is_none() || after.read_ref(&branch)?.is_some() {
             return Ok(None);
@@ -185,7 +215,8 @@ impl PushViews {
         Ok(Some(PushRefusal::new(&update.name, message)))
     }
 
-    /// The publish branch only moves forward on first parents, holds no promotion, and is a valid set.
+    /// The publish branch only moves forward on first parents, holds no promotion, and is a valid
+    /// set.
     fn publish(
         &self,
         sets: &mut TrackedSet,
@@ -221,35 +252,51 @@ impl PushViews {
                 ));
             }
         }
-        let judged =
-            sets.judge_tree(&self.after, repo.tree_of(new)?, Release::CURRENT, &NoProgress)?;
+        let judged = sets.judge_tree(
+            &self.after,
+            repo.tree_of(new)?,
+            Release::CURRENT,
+            &NoProgress,
+        )?;
         let words: Vec<GateWord> = match judged {
             Judged::Sound(_) | Judged::Outdated(..) => return Ok(None),
             Judged::Faulty(checked) => checked.errors().map(GateWord::of).collect(),
         };
-        Ok(Some(PushRefusal { words, ..PushRefusal::new(&update.name, "the set is not valid") }))
+        Ok(Some(PushRefusal {
+            words,
+            ..PushRefusal::new(&update.name, "the set is not valid")
+        }))
     }
 
-    /// Below `refs/refguard/` there are ledgers of environments, each at the last promotion of its branch.
+    /// Below `refs/refguard/` there are ledgers of environments, each at the last promotion of its
+    /// branch.
     fn ledger(&self, update: &RefUpdate, guarded: &Guarded) -> Result<Option<PushRefusal>> {
         if !update.name.starts_with("refs/refguard/") {
             return Ok(None);
         }
         let refuse = |message: String| Ok(Some(PushRefusal::new(&update.name, message)));
         let environment = update.name.strip_prefix(LEDGERS).unwrap_or("");
-        let Some((name, _)) = guarded.environments.iter().find(|(_, name)| *name == environment)
+        let Some((name, _)) = guarded
+            .environments
+            .iter()
+            .find(|(_, name)| *name == environment)
         else {
             return refuse(
                 "below `refs/refguard/` there are only ledgers of environments".to_owned(),
             );
         };
-        let Some(new) = update.new else { return refuse("a ledger must stay".to_owned()) };
+        let Some(new) = update.new else {
+            return refuse("a ledger must stay".to_owned());
+        };
         let repo = self.after.repo()?;
         let ledger = repo.ledger_from(environment, name, repo.read_ref(name)?, None)?;
         if ledger.last().is_some_and(|last| last.commit.id == new) {
             return Ok(None);
         }
-        refuse(format!("{} is not the last promotion to `{environment}`", new.short()))
+        refuse(format!(
+            "{} is not the last promotion to `{environment}`",
+            new.short()
+        ))
     }
 }
 
@@ -275,7 +322,8 @@ fn named_publish_branch(repo: &Repo) -> Result<Option<RefName>> {
     }
 }
 
-/// A tag, or a ref outside of git's folders, that git would take for an environment, or a replacement of an object.
+/// A tag, or a ref outside of git's folders, that git would take for an environment, or a
+/// replacement of an object.
 fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     update.new?;
     if update.name.starts_with("refs/replace/") {
@@ -284,7 +332,9 @@ fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
         return Some(PushRefusal::new(&update.name, message.to_owned()));
     }
     let folders = ["refs/heads/", "refs/tags/", "refs/"];
-    let short = folders.iter().find_map(|folder| update.name.strip_prefix(folder))?;
+    let short = folders
+        .iter()
+        .find_map(|folder| update.name.strip_prefix(folder))?;
     if short.starts_with("refs/") {
         let message =
             format!("git could take it for `{short}`: no branch or tag is named like a ref");
@@ -296,26 +346,43 @@ fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     if let Some(tracking) = short.strip_prefix("remotes/") {
         return fetched_copy(update, tracking, guarded);
     }
-    let environment = guarded.environments.values().find(|environment| *environment == short)?;
+    let environment = guarded
+        .environments
+        .values()
+        .find(|environment| *environment == short)?;
     let message = format!("git could take it for the environment `{environment}`");
     Some(PushRefusal::new(&update.name, message))
 }
 
-/// What this repository has fetched of a guarded branch: a daemon or a verb that runs here may follow it.
+/// What this repository has fetched of a guarded branch: a daemon or a verb that runs here may
+/// follow it.
 fn fetched_copy(update: &RefUpdate, tracking: &str, guarded: &Guarded) -> Option<PushRefusal> {
-    let mut guarded = guarded.environments.keys().chain(&guarded.publish).map(RefName::short);
-    let is_copy =
-        |branch: &&str| tracking.strip_suffix(*branch).is_some_and(|remote| remote.ends_with('/'));
+    let mut guarded = guarded
+        .environments
+        .keys()
+        .chain(&guarded.publish)
+        .map(RefName::short);
+    let is_copy = |branch: &&str| {
+        tracking
+            .strip_suffix(*branch)
+            .is_some_and(|remote| remote.ends_with('/'))
+    };
     let branch = guarded.find(is_copy)?;
     let message =
         format!("it is where a fetch keeps what a remote has as `{branch}`, and is taken for that");
     Some(PushRefusal::new(&update.name, message))
 }
 
-/// A new branch that differs from a guarded one only in case: where a file system does not tell them apart, a clone that
-/// fetched both would read one for the other.
+/// A new branch that differs from a guarded one only in case: where a file system does not tell
+/// them apart, a clone that fetched both would read one for the other.
 fn case_twin(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
-    let known = || guarded.environments.keys().chain(&guarded.publish).map(RefName::as_str);
+    let known = || {
+        guarded
+            .environments
+            .keys()
+            .chain(&guarded.publish)
+            .map(RefName::as_str)
+    };
     if update.old.is_some() || known().any(|known| known == update.name) {
         return None;
     }

@@ -1,5 +1,5 @@
-//! `hook pre-receive` and `hook pre-push`: the same judgement, on the side that takes a push and on the side
-//! that sends it.
+//! `hook pre-receive` and `hook pre-push`: the same judgement, on the side that takes a push and on
+//! the side that sends it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,8 +22,8 @@ pub struct ReceiveOptions {
     pub pusher: Option<String>,
 }
 
-/// Everything that stands in the way of a push to this repository. Reads the objects of the push where git
-/// keeps them in quarantine, and writes nothing.
+/// Everything that stands in the way of a push to this repository. Reads the objects of the push
+/// where git keeps them in quarantine, and writes nothing.
 ///
 /// # Errors
 /// Where the repository cannot be read: then nothing may be let in.
@@ -32,13 +32,18 @@ pub fn judge_received(
     updates: &[RefUpdate],
     options: ReceiveOptions,
 ) -> Result<Vec<PushRefusal>> {
-    let views =
-        PushViews::new(dir, options.root.as_deref(), BTreeMap::new(), updates, options.pusher)?;
+    let views = PushViews::new(
+        dir,
+        options.root.as_deref(),
+        BTreeMap::new(),
+        updates,
+        options.pusher,
+    )?;
     views.judge(updates)
 }
 
-/// What a remote's hook would refuse, as far as can be told here: from the copies of its branches that the
-/// last fetch left, and from what git says of the refs that move.
+/// What a remote's hook would refuse, as far as can be told here: from the copies of its branches
+/// that the last fetch left, and from what git says of the refs that move.
 ///
 /// # Errors
 /// Where the repository cannot be read, or lacks what the remote has.

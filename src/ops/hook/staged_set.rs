@@ -1,5 +1,5 @@
-//! What a hook asks of a staged tree beside whether it is sound: is there a set at all, and what does
-//! a change to it warn of.
+//! What a hook asks of a staged tree beside whether it is sound: is there a set at all, and what
+//! does a change to it warn of.
 
 use std::sync::Arc;
 
@@ -24,10 +24,16 @@ pub(super) fn holds_set(repo: &Repo, sides: &Sides) -> Result<bool> {
     if sides.iter().any(|(path, _)| &**path == SETTINGS) {
         return Ok(true);
     }
-    for (_, side) in sides.iter().filter(|(_, side)| side.kind == EntryKind::File) {
+    for (_, side) in sides
+        .iter()
+        .filter(|(_, side)| side.kind == EntryKind::File)
+    {
         if let Some(blob) = side.blob
             && repo.blob_size(blob)? <= LIMITS.file_bytes as u64
-            && repo.read_blob(blob)?.windows(API_GROUP.len()).any(|bytes| bytes == API_GROUP)
+            && repo
+                .read_blob(blob)?
+                .windows(API_GROUP.len())
+                .any(|bytes| bytes == API_GROUP)
         {
             return Ok(true);
         }

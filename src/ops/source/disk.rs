@@ -1,5 +1,6 @@
-//! The files of a work tree by the ids that git would give their contents, so that a set that is known already
-//! can be followed to them. Reads every content, but parses none. Must not know what a set is judged for.
+//! The files of a work tree by the ids that git would give their contents, so that a set that is
+//! known already can be followed to them. Reads every content, but parses none. Must not know what
+//! a set is judged for.
 
 use std::sync::Arc;
 
@@ -23,9 +24,15 @@ impl<'a> DiskFiles<'a> {
     /// # Errors
     /// Where one cannot be read.
     pub fn identify(listing: &'a Listing<'a>, filter: &Filter) -> Result<Self> {
-        let admitted = listing.entries.par_iter().filter(|entry| filter.admits(&entry.path));
+        let admitted = listing
+            .entries
+            .par_iter()
+            .filter(|entry| filter.admits(&entry.path));
         let sides = admitted.map(|entry| Ok((entry.path.clone(), identify_entry(listing, entry)?)));
-        Ok(Self { listing, sides: sides.collect::<Result<_>>()? })
+        Ok(Self {
+            listing,
+            sides: sides.collect::<Result<_>>()?,
+        })
     }
 
     /// An entry as it is on disk now, with its content; `None` where the listing has no such path.
@@ -34,8 +41,12 @@ impl<'a> DiskFiles<'a> {
     /// Where its content cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<(Entry, Vec<u8>)>> {
         let entries = &self.listing.entries;
-        let found = entries.binary_search_by(|entry| (*entry.path).cmp(path)).ok();
-        let Some(entry) = found.and_then(|index| entries.get(index)) else { return Ok(None) };
+        let found = entries
+            .binary_search_by(|entry| (*entry.path).cmp(path))
+            .ok();
+        let Some(entry) = found.and_then(|index| entries.get(index)) else {
+            return Ok(None);
+        };
         if load::skipped(entry).is_some() {
             return Ok(Some((entry.clone(), Vec::new())));
         }
@@ -43,7 +54,14 @@ impl<'a> DiskFiles<'a> {
         // The file may have changed since it was identified: its id is that of what is parsed.
         let content = load::content(self.listing, entry)?;
         let (size, blob) = (content.len() as u64, Some(BlobId::of(&content)));
-        Ok(Some((Entry { size, blob, ..entry.clone() }, content)))
+        Ok(Some((
+            Entry {
+                size,
+                blob,
+                ..entry.clone()
+            },
+            content,
+        )))
     }
 }
 
@@ -53,5 +71,8 @@ fn identify_entry(listing: &Listing<'_>, entry: &Entry) -> Result<Side> {
         None if is_readable => Some(BlobId::of(&load::content(listing, entry)?)),
         known => known,
     };
-    Ok(Side { kind: entry.kind, blob })
+    Ok(Side {
+        kind: entry.kind,
+        blob,
+    })
 }

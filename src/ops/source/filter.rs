@@ -36,8 +36,18 @@ impl Filter {
         for document in documents {
             if let Body::Repository(raw) = &document.body {
                 let globs = |texts: &[Spanned<String>]| globs(&document.file, texts);
-                filter.include = raw.include.as_deref().map(globs).transpose()?.or(filter.include);
-                filter.exclude = raw.exclude.as_deref().map(globs).transpose()?.or(filter.exclude);
+                filter.include = raw
+                    .include
+                    .as_deref()
+                    .map(globs)
+                    .transpose()?
+                    .or(filter.include);
+                filter.exclude = raw
+                    .exclude
+                    .as_deref()
+                    .map(globs)
+                    .transpose()?
+                    .or(filter.exclude);
             }
         }
         Ok(filter)
@@ -49,7 +59,9 @@ impl Filter {
         let readable = |texts: &Vec<Spanned<String>>| -> Result<Option<Globs>> {
             let texts = texts.iter().filter(|text| glob_fault(text).is_none());
             let texts: Vec<String> = texts.map(|text| text.value.clone()).collect();
-            (!texts.is_empty()).then(|| compile_globs(&texts)).transpose()
+            (!texts.is_empty())
+                .then(|| compile_globs(&texts))
+                .transpose()
         };
         for document in documents {
             if let Body::Repository(raw) = &document.body {
@@ -64,7 +76,9 @@ impl Filter {
     pub fn faults(documents: &[Document]) -> Vec<Finding> {
         let mut found = Vec::new();
         for document in documents {
-            let Body::Repository(raw) = &document.body else { continue };
+            let Body::Repository(raw) = &document.body else {
+                continue;
+            };
             for text in raw.include.iter().chain(&raw.exclude).flatten() {
                 let fault = glob_fault(text);
                 let report =
@@ -78,13 +92,19 @@ impl Filter {
     /// The globs that match none of some paths.
     pub fn idle_globs<'p>(&self, paths: impl Iterator<Item = &'p str>) -> IdleGlobs {
         let of = |globs: &Option<Globs>| vec![true; globs.as_ref().map_or(0, |g| g.texts.len())];
-        let mut idle = IdleGlobs { include: of(&self.include), exclude: of(&self.exclude) };
+        let mut idle = IdleGlobs {
+            include: of(&self.include),
+            exclude: of(&self.exclude),
+        };
         let mut matched = Vec::new();
         for path in paths {
-            for (globs, idle) in
-                [(&self.include, &mut idle.include), (&self.exclude, &mut idle.exclude)]
-            {
-                let Some(globs) = globs.as_ref().filter(|_| idle.contains(&true)) else { continue };
+            for (globs, idle) in [
+                (&self.include, &mut idle.include),
+                (&self.exclude, &mut idle.exclude),
+            ] {
+                let Some(globs) = globs.as_ref().filter(|_| idle.contains(&true)) else {
+                    continue;
+                };
                 globs.set.matches_into(path, &mut matched);
                 for index in &matched {
                     if let Some(idle) = idle.get_mut(*index) {
@@ -112,8 +132,14 @@ impl Filter {
     /// Whether a file counts; the settings always do.
     pub fn admits(&self, path: &str) -> bool {
         path == SETTINGS
-            || (self.include.as_ref().is_none_or(|include| include.set.is_match(path))
-                && !self.exclude.as_ref().is_some_and(|exclude| exclude.set.is_match(path)))
+            || (self
+                .include
+                .as_ref()
+                .is_none_or(|include| include.set.is_match(path))
+                && !self
+                    .exclude
+                    .as_ref()
+                    .is_some_and(|exclude| exclude.set.is_match(path)))
     }
 }
 
@@ -129,10 +155,13 @@ impl IdleGlobs {
     pub fn findings(&self, documents: &[Document]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for document in documents {
-            let Body::Repository(raw) = &document.body else { continue };
-            for (field, texts, idle) in
-                [("include", &raw.include, &self.include), ("exclude", &raw.exclude, &self.exclude)]
-            {
+            let Body::Repository(raw) = &document.body else {
+                continue;
+            };
+            for (field, texts, idle) in [
+                ("include", &raw.include, &self.include),
+                ("exclude", &raw.exclude, &self.exclude),
+            ] {
                 let globs = texts.iter().flatten().zip(idle).filter(|(_, idle)| **idle);
                 findings.extend(globs.map(|(text, _)| {
                     idle_glob::report_glob(&document.file, text.span, field, text)
@@ -147,7 +176,9 @@ impl IdleGlobs {
 fn globs(file: &SourceFile, texts: &[Spanned<String>]) -> Result<Globs> {
     for text in texts {
         if let Some(fault) = glob_fault(text) {
-            let Location { file, line, column, .. } = file.locate_span(text.span);
+            let Location {
+                file, line, column, ..
+            } = file.locate_span(text.span);
             bail!("{file}:{line}:{column}: {fault}");
         }
     }
@@ -167,7 +198,11 @@ fn glob_fault(text: &str) -> Option<String> {
         ));
     }
     let error = Glob::new(text).err()?;
-    Some(format!("`{}` is not a glob: {}", text.escape_debug(), error.kind()))
+    Some(format!(
+        "`{}` is not a glob: {}",
+        text.escape_debug(),
+        error.kind()
+    ))
 }
 
 fn compile_globs(texts: &[String]) -> Result<Globs> {
@@ -178,5 +213,8 @@ fn compile_globs(texts: &[String]) -> Result<Globs> {
         }
         set.add(Glob::new(text)?);
     }
-    Ok(Globs { texts: texts.to_vec(), set: set.build()? })
+    Ok(Globs {
+        texts: texts.to_vec(),
+        set: set.build()?,
+    })
 }

@@ -1,7 +1,8 @@
-//! Tests and invariants that hold what a set gives today: an import writes them, so that a later change shows.
+//! Tests and invariants that hold what a set gives today: an import writes them, so that a later
+//! change shows.
 //!
-//! The tests ask for each attachment what a request of it gets. The invariants say which guardrails every
-//! request has, and every request of an attachment; each is proved before it is written.
+//! The tests ask for each attachment what a request of it gets. The invariants say which guardrails
+//! every request has, and every request of an attachment; each is proved before it is written.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,11 +29,17 @@ pub(super) fn held_files(set: &PolicySet) -> Vec<(String, String)> {
 
     let cases = held_cases(&engine);
     if !cases.is_empty() {
-        files.push(("tests/imported.yaml".to_owned(), write_held_cases("imported", &cases)));
+        files.push((
+            "tests/imported.yaml".to_owned(),
+            write_held_cases("imported", &cases),
+        ));
     }
     let invariants = held_invariants(&engine);
     if !invariants.is_empty() {
-        files.push(("invariants/imported.yaml".to_owned(), write_held_invariants(&invariants)));
+        files.push((
+            "invariants/imported.yaml".to_owned(),
+            write_held_invariants(&invariants),
+        ));
     }
     files
 }
@@ -47,18 +54,31 @@ fn held_cases(engine: &Engine) -> Vec<HeldCase> {
             continue;
         }
         let guardrails = guardrails_of(engine, &context);
-        cases.push(HeldCase { name, context, guardrails });
+        cases.push(HeldCase {
+            name,
+            context,
+            guardrails,
+        });
     }
     cases
 }
 
 fn guardrails_of(engine: &Engine, context: &Context) -> Vec<String> {
-    let request = Request { context: context.clone(), policies: Vec::new() };
-    engine.resolve(&request).guardrails.iter().map(|name| (*name).to_owned()).collect()
+    let request = Request {
+        context: context.clone(),
+        policies: Vec::new(),
+    };
+    engine
+        .resolve(&request)
+        .guardrails
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
-/// A request of an attachment: a value of the first pattern of each dimension that it names, and, where it
-/// names no model, the model of the catalog that gets the most, if any gets more than none.
+/// A request of an attachment: a value of the first pattern of each dimension that it names, and,
+/// where it names no model, the model of the catalog that gets the most, if any gets more than
+/// none.
 fn generic_request(engine: &Engine, attachment: &Attachment) -> Context {
     let mut context = Context::default();
     if !attachment.everywhere {
@@ -73,8 +93,13 @@ fn generic_request(engine: &Engine, attachment: &Attachment) -> Context {
     }
 
     let mut most = (guardrails_of(engine, &context).len(), context.clone());
-    let models = engine.set().catalog.values[Dimension::Model].iter().flatten();
-    for model in models.filter(|model| !model.contains('*')).take(MOST_MODELS) {
+    let models = engine.set().catalog.values[Dimension::Model]
+        .iter()
+        .flatten();
+    for model in models
+        .filter(|model| !model.contains('*'))
+        .take(MOST_MODELS)
+    {
         let mut with_model = context.clone();
         with_model.add_value(Dimension::Model, model.to_string());
         let count = guardrails_of(engine, &with_model).len();
@@ -96,11 +121,22 @@ fn held_invariants(engine: &Engine) -> Vec<HeldInvariant> {
     let set = engine.set();
     let everyone = guardrails_of(engine, &Context::default());
     let mut held = Vec::new();
-    held.extend(prove_required(set, "every-request", Targets::default(), everyone));
+    held.extend(prove_required(
+        set,
+        "every-request",
+        Targets::default(),
+        everyone,
+    ));
 
-    let for_all: Vec<String> = held.iter().flat_map(|first| first.require.clone()).collect();
+    let for_all: Vec<String> = held
+        .iter()
+        .flat_map(|first| first.require.clone())
+        .collect();
     let mut seen = BTreeSet::new();
-    let narrow = set.attachments.iter().filter(|a| !a.everywhere && !a.default);
+    let narrow = set
+        .attachments
+        .iter()
+        .filter(|a| !a.everywhere && !a.default);
     for attachment in narrow.take(MOST_INVARIANTS) {
         let context = generic_request(engine, attachment);
         let mut required = guardrails_of(engine, &context);
@@ -110,13 +146,18 @@ fn held_invariants(engine: &Engine) -> Vec<HeldInvariant> {
         if name.len() > 100 || name.contains('@') || !seen.insert(name.clone()) {
             continue;
         }
-        held.extend(prove_required(set, &name, attachment.targets.clone(), required));
+        held.extend(prove_required(
+            set,
+            &name,
+            attachment.targets.clone(),
+            required,
+        ));
     }
     held
 }
 
-/// The guardrails among `required` that every request of a box has, as an invariant that is proved; `None`
-/// where there are none, or where it cannot be told.
+/// The guardrails among `required` that every request of a box has, as an invariant that is proved;
+/// `None` where there are none, or where it cannot be told.
 fn prove_required(
     set: &PolicySet,
     name: &str,
@@ -131,9 +172,15 @@ fn prove_required(
             require: required.iter().map(|name| name.as_str().into()).collect(),
             any_of: Vec::new(),
             forbid: Vec::new(),
-            place: Place { file: "".into(), line: 1 },
+            place: Place {
+                file: "".into(),
+                line: 1,
+            },
         };
-        let asked = PolicySet { invariants: vec![invariant], ..set.clone() };
+        let asked = PolicySet {
+            invariants: vec![invariant],
+            ..set.clone()
+        };
         let engine = Engine::new(Arc::new(asked));
         let proof = prove_invariants(&engine, ProveOptions::default(), &Budget::default());
         let verdict = proof.invariants.into_iter().next()?;

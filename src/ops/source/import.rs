@@ -42,7 +42,8 @@ pub enum Committed {
     Not(String),
 }
 
-/// Imports a LiteLLM proxy config into a new or empty folder. Nothing is written where a finding is an error.
+/// Imports a LiteLLM proxy config into a new or empty folder. Nothing is written where a finding is
+/// an error.
 ///
 /// # Errors
 /// Where the config cannot be read, or the folder holds something or cannot be written.
@@ -51,9 +52,10 @@ pub fn import_litellm(config: &Path, out: &Path) -> Result<ImportReport> {
     let Ok(text) = String::from_utf8(bytes) else {
         bail!("`{}` is not UTF-8 text", config.display())
     };
-    let label = config
-        .file_name()
-        .map_or_else(|| "config.yaml".to_owned(), |name| name.to_string_lossy().into_owned());
+    let label = config.file_name().map_or_else(
+        || "config.yaml".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     let imported = interop::import_config(&label, text);
     if imported.findings.iter().any(Finding::is_error) {
         return Ok(ImportReport {
@@ -74,8 +76,10 @@ pub fn import_litellm(config: &Path, out: &Path) -> Result<ImportReport> {
         .collect();
     files.extend(schema_files()?);
     files.sort();
-    let borrowed: Vec<(&str, &[u8])> =
-        files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    let borrowed: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_bytes()))
+        .collect();
     write_new(out, &borrowed)?;
     let committed = commit_import(out, &files)?;
     Ok(ImportReport {
@@ -87,7 +91,8 @@ pub fn import_litellm(config: &Path, out: &Path) -> Result<ImportReport> {
     })
 }
 
-/// Commits what was written: in the repository that the folder lies in, else in one that is made of it.
+/// Commits what was written: in the repository that the folder lies in, else in one that is made of
+/// it.
 fn commit_import(out: &Path, files: &[(String, String)]) -> Result<Committed> {
     let env = GitEnv::from_process();
     let message = "policies: import from LiteLLM";
@@ -95,27 +100,37 @@ fn commit_import(out: &Path, files: &[(String, String)]) -> Result<Committed> {
         let top = repo.work_tree().unwrap_or(repo.git_dir()).to_path_buf();
         let (top, out) = (fs::canonicalize(top)?, fs::canonicalize(out)?);
         let Ok(prefix) = out.strip_prefix(&top) else {
-            return Ok(Committed::Not("the folder lies outside of its work tree".to_owned()));
+            return Ok(Committed::Not(
+                "the folder lies outside of its work tree".to_owned(),
+            ));
         };
         let paths: Vec<String> = files
             .iter()
             .map(|(path, _)| prefix.join(path).to_string_lossy().replace('\\', "/"))
             .collect();
-        return Ok(match repo.commit_files(paths.iter().map(String::as_str), message) {
-            Ok(commit) => Committed::InEnclosing(commit),
-            Err(error) => Committed::Not(error.to_string()),
-        });
+        return Ok(
+            match repo.commit_files(paths.iter().map(String::as_str), message) {
+                Ok(commit) => Committed::InEnclosing(commit),
+                Err(error) => Committed::Not(error.to_string()),
+            },
+        );
     }
 
     let repo = Repo::init(out, &env)?;
     repo.name_publish_branch("main")?;
     let paths = || files.iter().map(|(path, _)| path.as_str());
     match repo.commit_files(paths(), message) {
-        Ok(commit) => Ok(Committed::InNew { commit, anonymous: false }),
+        Ok(commit) => Ok(Committed::InNew {
+            commit,
+            anonymous: false,
+        }),
         Err(RepoError::NoIdentity) => {
             repo.set_identity("refguard", "refguard@localhost")?;
             let commit = repo.commit_files(paths(), message)?;
-            Ok(Committed::InNew { commit, anonymous: true })
+            Ok(Committed::InNew {
+                commit,
+                anonymous: true,
+            })
         }
         Err(error) => Err(error.into()),
     }
@@ -145,7 +160,10 @@ pub(in crate::ops) fn with_schema_line(path: &str, text: String) -> String {
         _ => return text,
     };
     let up = "../".repeat(path.matches('/').count());
-    format!("# yaml-language-server: $schema={up}.schema/{}.json\n{text}", kind.slug())
+    format!(
+        "# yaml-language-server: $schema={up}.schema/{}.json\n{text}",
+        kind.slug()
+    )
 }
 
 /// Writes files into a folder that must be new or empty.
@@ -158,7 +176,10 @@ pub(in crate::ops) fn write_new(dir: &Path, files: &[(&str, &[u8])]) -> Result<(
         |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != ".git");
     let occupied = || fs::read_dir(dir).is_ok_and(|mut entries| entries.any(is_content));
     if dir.is_file() || occupied() {
-        bail!("`{}` is not empty: a new or empty folder is needed", dir.display());
+        bail!(
+            "`{}` is not empty: a new or empty folder is needed",
+            dir.display()
+        );
     }
     fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     for (path, contents) in files {

@@ -1,5 +1,5 @@
-//! `import litellm --policies --attachments`: the versions of a LiteLLM database as commits, and what was in
-//! production promoted.
+//! `import litellm --policies --attachments`: the versions of a LiteLLM database as commits, and
+//! what was in production promoted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,8 +31,8 @@ pub struct DatabaseReport {
     pub older_drafts: Vec<String>,
 }
 
-/// Imports the saved answers of `/policies/list` and `/policies/attachments/list` into a new or empty folder:
-/// one commit a version, in order. Nothing is written where a finding is an error.
+/// Imports the saved answers of `/policies/list` and `/policies/attachments/list` into a new or
+/// empty folder: one commit a version, in order. Nothing is written where a finding is an error.
 ///
 /// # Errors
 /// Where the files cannot be read, or the folder holds something or cannot be written.
@@ -43,9 +43,22 @@ pub fn import_litellm_database(
 ) -> Result<DatabaseReport> {
     let imported =
         interop::import_database(named(policies)?.borrow(), named(attachments)?.borrow());
-    let DatabaseImport { commits, production, drafts, older_drafts, findings, sources, counts } =
-        imported;
-    let mut report = ImportReport { findings, sources, files: 0, counts, committed: None };
+    let DatabaseImport {
+        commits,
+        production,
+        drafts,
+        older_drafts,
+        findings,
+        sources,
+        counts,
+    } = imported;
+    let mut report = ImportReport {
+        findings,
+        sources,
+        files: 0,
+        counts,
+        committed: None,
+    };
     if report.findings.iter().any(Finding::is_error) {
         return Ok(DatabaseReport {
             report,
@@ -71,8 +84,11 @@ pub fn import_litellm_database(
         Some(commit) => promote(out, *commit)?,
         None => (None, Vec::new()),
     };
-    let listing =
-        repo.list_commit(repo.resolve("HEAD", &[])?, "", &crate::ops::source::load::wanted)?;
+    let listing = repo.list_commit(
+        repo.resolve("HEAD", &[])?,
+        "",
+        &crate::ops::source::load::wanted,
+    )?;
     report.files = listing.entries.len();
     let older_drafts = older_drafts.into_iter();
     Ok(DatabaseReport {
@@ -92,7 +108,10 @@ fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<S
     let mut taken = BTreeSet::new();
     let mut made = Vec::new();
     for draft in drafts {
-        let stem = draft.path.strip_prefix("policies/").and_then(|path| path.strip_suffix(".yaml"));
+        let stem = draft
+            .path
+            .strip_prefix("policies/")
+            .and_then(|path| path.strip_suffix(".yaml"));
         let first = format!("draft/{}-{}", stem.unwrap_or(&draft.path), draft.version);
         // Two rows may have one number: both are kept.
         let mut again = (2..).map(|n: usize| format!("{first}-{n}"));
@@ -113,7 +132,10 @@ fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<S
             files: vec![(draft.path, Some(text))],
         };
         repo.import_branch(&RefName::branch(&name)?, tip, &new_history(&commit))?;
-        made.push(format!("{} version {}: branch `{name}`", draft.policy, draft.version));
+        made.push(format!(
+            "{} version {}: branch `{name}`",
+            draft.policy, draft.version
+        ));
     }
     Ok(made)
 }
@@ -127,20 +149,26 @@ fn promote(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<String>)> {
         ..PromoteRequest::default()
     })?;
     if plan.verdict.refuses() {
-        let words =
-            plan.verdict.words.iter().map(|word| format!("gate `{}`: {}", word.gate, word.message));
+        let words = plan
+            .verdict
+            .words
+            .iter()
+            .map(|word| format!("gate `{}`: {}", word.gate, word.message));
         return Ok((None, words.collect()));
     }
     Ok((Some(workspace.promote(&plan)?.promotion), Vec::new()))
 }
 
-/// The commits in git's words; one without a time has that of the one before it, the first ones that of the
-/// first that has any.
+/// The commits in git's words; one without a time has that of the one before it, the first ones
+/// that of the first that has any.
 fn dated_history(commits: &[DatabaseCommit]) -> Vec<NewHistory> {
     let mut time = commits.iter().find_map(|commit| commit.time);
     let dated = commits.iter().map(|commit| {
         time = commit.time.or(time);
-        new_history(&DatabaseCommit { time, ..commit.clone() })
+        new_history(&DatabaseCommit {
+            time,
+            ..commit.clone()
+        })
     });
     dated.collect()
 }
@@ -151,18 +179,36 @@ fn add_editor_files(history: &mut [NewHistory]) -> Result<()> {
         *text = text.take().map(|text| with_schema_line(path, text));
     }
     if let Some(first) = history.first_mut() {
-        first.files.extend(schema_files()?.into_iter().map(|(path, text)| (path, Some(text))));
+        first.files.extend(
+            schema_files()?
+                .into_iter()
+                .map(|(path, text)| (path, Some(text))),
+        );
     }
     Ok(())
 }
 
 fn new_history(commit: &DatabaseCommit) -> NewHistory {
-    let who = commit.author.clone().unwrap_or_else(|| "litellm".to_owned());
+    let who = commit
+        .author
+        .clone()
+        .unwrap_or_else(|| "litellm".to_owned());
     // LiteLLM knows users by ids; only some are mail addresses.
-    let email = if who.contains('@') { who.clone() } else { String::new() };
+    let email = if who.contains('@') {
+        who.clone()
+    } else {
+        String::new()
+    };
     let seconds = commit.time.map_or(0, |time| time.as_second());
     NewHistory {
-        author: Person { name: who, email, time: Time { seconds, offset_minutes: 0 } },
+        author: Person {
+            name: who,
+            email,
+            time: Time {
+                seconds,
+                offset_minutes: 0,
+            },
+        },
         message: commit.message.clone(),
         files: commit.files.clone(),
     }
@@ -178,9 +224,10 @@ impl Named {
 }
 
 fn named(path: &Path) -> Result<Named> {
-    let label = path
-        .file_name()
-        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let label = path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(Named(label, text))

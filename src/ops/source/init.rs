@@ -21,22 +21,25 @@ pub struct Initialised {
     pub commit: CommitId,
     /// The branch it is on.
     pub branch: String,
-    /// Its promotion: production is this set from the start. `None`: the repository knows another one, where
-    /// production is to live.
+    /// Its promotion: production is this set from the start. `None`: the repository knows another
+    /// one, where production is to live.
     pub production: Option<Published>,
     /// Git did not know who commits; the repository was told a name that stands for nobody.
     pub anonymous: bool,
 }
 
-/// Makes a policy repository in a new or empty folder, or in a git repository that holds nothing yet: the
-/// example, the schemas for editors, one commit, promoted.
+/// Makes a policy repository in a new or empty folder, or in a git repository that holds nothing
+/// yet: the example, the schemas for editors, one commit, promoted.
 ///
 /// # Errors
 /// Where the folder holds something or lies in another git repository, or git cannot commit.
 pub fn init(dir: &Path) -> Result<Initialised> {
     let unborn = unborn_repo(dir)?;
     if unborn.is_none() {
-        refuse_nested(dir, "`--here` adds the policies to that repository, and commits nothing")?;
+        refuse_nested(
+            dir,
+            "`--here` adds the policies to that repository, and commits nothing",
+        )?;
     }
     let files = write_example(dir)?;
     let (repo, branch) = match unborn {
@@ -55,7 +58,13 @@ pub fn init(dir: &Path) -> Result<Initialised> {
         Err(error) => return Err(error.into()),
     };
     if repo.has_remotes()? {
-        return Ok(Initialised { files, commit, branch, production: None, anonymous });
+        return Ok(Initialised {
+            files,
+            commit,
+            branch,
+            production: None,
+            anonymous,
+        });
     }
     let workspace = Workspace::open(dir)?;
     let plan = workspace.plan_promotion(PromoteRequest {
@@ -64,13 +73,21 @@ pub fn init(dir: &Path) -> Result<Initialised> {
         ..PromoteRequest::default()
     })?;
     let production = workspace.promote(&plan)?;
-    Ok(Initialised { files, commit, branch, production: Some(production), anonymous })
+    Ok(Initialised {
+        files,
+        commit,
+        branch,
+        production: Some(production),
+        anonymous,
+    })
 }
 
-/// The repository whose top a folder is, and the branch that its first commit will be on, where it has none
-/// yet.
+/// The repository whose top a folder is, and the branch that its first commit will be on, where it
+/// has none yet.
 fn unborn_repo(dir: &Path) -> Result<Option<(Repo, String)>> {
-    let Some(repo) = enclosing_repo(dir)? else { return Ok(None) };
+    let Some(repo) = enclosing_repo(dir)? else {
+        return Ok(None);
+    };
     let is_top = match (repo.work_tree(), dir.canonicalize()) {
         (Some(top), Ok(dir)) => top.canonicalize().is_ok_and(|top| top == dir),
         _ => false,
@@ -82,26 +99,31 @@ fn unborn_repo(dir: &Path) -> Result<Option<(Repo, String)>> {
     Ok(branch.map(|branch| (repo, branch)))
 }
 
-/// Writes the example into a new or empty folder of the git repository that is there, for its owner to
-/// commit and promote; the files, relative to the folder, sorted.
+/// Writes the example into a new or empty folder of the git repository that is there, for its owner
+/// to commit and promote; the files, relative to the folder, sorted.
 ///
 /// # Errors
 /// Where the folder holds something, or lies in no git repository.
 pub fn init_here(dir: &Path) -> Result<Vec<String>> {
     if enclosing_repo(dir)?.is_none() {
-        bail!("`{}` is in no git repository: leave out `--here` to make one", dir.display());
+        bail!(
+            "`{}` is in no git repository: leave out `--here` to make one",
+            dir.display()
+        );
     }
     write_example(dir)
 }
 
 /// Refuses to make a repository within another: git does not look into it, so that the outer one
-/// would neither commit nor clone the policies. Where the outer one ignores the folder, somebody has said
-/// that this is meant. `instead`: what to do.
+/// would neither commit nor clone the policies. Where the outer one ignores the folder, somebody
+/// has said that this is meant. `instead`: what to do.
 ///
 /// # Errors
 /// Where the folder, or the nearest one above that exists, lies in a git repository.
 pub(in crate::ops) fn refuse_nested(dir: &Path, instead: &str) -> Result<()> {
-    let Some(repo) = enclosing_repo(dir)? else { return Ok(()) };
+    let Some(repo) = enclosing_repo(dir)? else {
+        return Ok(());
+    };
     if repo.ignores_folder(&real_path(dir)?) {
         return Ok(());
     }
@@ -141,8 +163,10 @@ fn write_example(dir: &Path) -> Result<Vec<String>> {
     let schemas = schema_files()?.into_iter();
     files.extend(schemas.map(|(path, text)| (path, text.into_bytes())));
     files.sort();
-    let borrowed: Vec<(&str, &[u8])> =
-        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let borrowed: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+        .collect();
     write_new(dir, &borrowed)?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }

@@ -15,7 +15,8 @@ use crate::repo::{Record, Repo, TreeId};
 pub enum Judged {
     /// A valid set.
     Sound(Arc<Engine>),
-    /// A set that is valid by the rules of the release that was asked for, and what those of now say against it.
+    /// A set that is valid by the rules of the release that was asked for, and what those of now
+    /// say against it.
     Outdated(Arc<Engine>, Vec<Finding>),
     /// None, and the errors that say why.
     Faulty(Box<Checked>),
@@ -31,15 +32,26 @@ impl Judged {
     }
 }
 
-/// What judging a tree without any document comes to: that is most often another folder than was meant.
+/// What judging a tree without any document comes to: that is most often another folder than was
+/// meant.
 pub fn judge_nothing() -> Box<Checked> {
     let findings = load::empty_set(&Loaded::default()).into_iter().collect();
-    Box::new(check_errors(Loaded { findings, ..Loaded::default() }, Release::CURRENT))
+    Box::new(check_errors(
+        Loaded {
+            findings,
+            ..Loaded::default()
+        },
+        Release::CURRENT,
+    ))
 }
 
 impl From<Checked> for Judged {
     fn from(mut checked: Checked) -> Self {
-        match checked.set.take().map(|set| Arc::new(Engine::new(Arc::new(set)))) {
+        match checked
+            .set
+            .take()
+            .map(|set| Arc::new(Engine::new(Arc::new(set))))
+        {
             Some(engine) => match checked.lowered_findings() {
                 newer if newer.is_empty() => Self::Sound(engine),
                 newer => Self::Outdated(engine, newer),

@@ -1,7 +1,8 @@
 //! What is worked out of a folder and kept in the git directory for the next run, as a file.
 //!
-//! It says of which program and folder it is before anything else, so that a file of another is not read further; `aside`
-//! gives back only what was written. May be deleted at any time. Must not know what is kept.
+//! It says of which program and folder it is before anything else, so that a file of another is not
+//! read further; `aside` gives back only what was written. May be deleted at any time. Must not
+//! know what is kept.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -31,15 +32,20 @@ impl KeptFile {
     pub fn read<T: DeserializeOwned>(&self, repo: &Repo, prefix: &str) -> Option<T> {
         let bytes = repo.read_aside(&self.file_name(prefix), self.most_bytes)?;
         let (key, rest) = postcard::take_from_bytes::<Key>(&bytes).ok()?;
-        (key == self.key(prefix)?).then(|| postcard::from_bytes(rest).ok()).flatten()
+        (key == self.key(prefix)?)
+            .then(|| postcard::from_bytes(rest).ok())
+            .flatten()
     }
 
-    /// Keeps something for a folder. That it cannot be written costs the next run time, and nothing else.
+    /// Keeps something for a folder. That it cannot be written costs the next run time, and nothing
+    /// else.
     pub fn write(&self, repo: &Repo, prefix: &str, kept: &impl Serialize) {
         let Some(key) = self.key(prefix) else { return };
         let _ = repo.write_aside(&self.file_name(prefix), self.most_bytes, |out| {
             postcard::to_io(&key, &mut *out).map_err(std::io::Error::other)?;
-            postcard::to_io(kept, out).map(drop).map_err(std::io::Error::other)
+            postcard::to_io(kept, out)
+                .map(drop)
+                .map_err(std::io::Error::other)
         });
     }
 
@@ -50,6 +56,10 @@ impl KeptFile {
     /// `None` where this program cannot tell itself from others.
     fn key(&self, prefix: &str) -> Option<Key> {
         let (format, program) = (self.format, Program::this()?);
-        Some(Key { format, program, prefix: prefix.to_owned() })
+        Some(Key {
+            format,
+            program,
+            prefix: prefix.to_owned(),
+        })
     }
 }

@@ -35,26 +35,41 @@ fn end_text(ends: Option<Timestamp>, now: Timestamp) -> String {
 
 /// When the last attachment of a policy ends; `None`: it has one without an end, or none.
 fn attached_until(set: &PolicySet, policy: &Policy) -> Option<Timestamp> {
-    let own = own_attachments(set, policy).into_iter().map(|attachment| attachment.expires);
+    let own = own_attachments(set, policy)
+        .into_iter()
+        .map(|attachment| attachment.expires);
     let ends: Option<Vec<Timestamp>> = own.collect();
     ends?.into_iter().max()
 }
 
 fn own_attachments<'s>(set: &'s PolicySet, policy: &Policy) -> Vec<&'s Attachment> {
     let is_own = |attachment: &&Attachment| {
-        set.policy(attachment.policy).is_some_and(|attached| attached.name == policy.name)
+        set.policy(attachment.policy)
+            .is_some_and(|attached| attached.name == policy.name)
     };
-    set.attachments.iter().map(|attachment| &**attachment).filter(is_own).collect()
+    set.attachments
+        .iter()
+        .map(|attachment| &**attachment)
+        .filter(is_own)
+        .collect()
 }
 
-/// The policies, by name. Where an attachment expires, with the instant from which on nothing attaches a policy.
+/// The policies, by name. Where an attachment expires, with the instant from which on nothing
+/// attaches a policy.
 pub fn list_policies(set: &PolicySet, now: Timestamp) -> Listing {
-    let any_ends = set.attachments.iter().any(|attachment| attachment.expires.is_some());
+    let any_ends = set
+        .attachments
+        .iter()
+        .any(|attachment| attachment.expires.is_some());
     let row = |policy: &Policy| {
         let names = |ids: &[refguard_core::policy::GuardrailId], sign: &str| {
-            ids.iter().map(|id| format!("{sign}{}", set.guardrail(*id))).collect::<Vec<_>>()
+            ids.iter()
+                .map(|id| format!("{sign}{}", set.guardrail(*id)))
+                .collect::<Vec<_>>()
         };
-        let guardrails = [names(&policy.add, "+"), names(&policy.remove, "-")].concat().join(" ");
+        let guardrails = [names(&policy.add, "+"), names(&policy.remove, "-")]
+            .concat()
+            .join(" ");
         let mut cells = vec![
             policy.name.to_string(),
             parent_name(set, policy).unwrap_or("").to_owned(),
@@ -72,13 +87,21 @@ pub fn list_policies(set: &PolicySet, now: Timestamp) -> Listing {
         header,
         rows: set.policies.iter().map(|policy| row(policy)).collect(),
         name: "policies",
-        objects: set.policies.iter().map(|policy| listed_policy(set, policy)).collect(),
+        objects: set
+            .policies
+            .iter()
+            .map(|policy| listed_policy(set, policy))
+            .collect(),
     }
 }
 
 /// A policy as an object: its document's fields, its place, its digest.
 pub fn policy_object(set: &PolicySet, policy: &Policy) -> Value {
-    placed(policy_json(set, policy), &policy.place, Some(&policy.digest))
+    placed(
+        policy_json(set, policy),
+        &policy.place,
+        Some(&policy.digest),
+    )
 }
 
 /// An attachment as an object: its document's fields and its place.
@@ -88,17 +111,32 @@ pub fn attachment_object(set: &PolicySet, attachment: &Attachment) -> Value {
 
 /// The attachments, in the order of evaluation.
 pub fn list_attachments(set: &PolicySet, now: Timestamp) -> Listing {
-    let any_ends = set.attachments.iter().any(|attachment| attachment.expires.is_some());
+    let any_ends = set
+        .attachments
+        .iter()
+        .any(|attachment| attachment.expires.is_some());
     let row = |attachment: &Attachment| {
         let ends = any_ends.then(|| end_text(attachment.expires, now));
         let mut cells = vec![
-            set.policy(attachment.policy).map_or("", |policy| &policy.name).to_owned(),
+            set.policy(attachment.policy)
+                .map_or("", |policy| &policy.name)
+                .to_owned(),
             targets_text(attachment),
-            attachment.priority.map(|p| p.to_string()).unwrap_or_default(),
-            if attachment.default { "yes".to_owned() } else { String::new() },
+            attachment
+                .priority
+                .map(|p| p.to_string())
+                .unwrap_or_default(),
+            if attachment.default {
+                "yes".to_owned()
+            } else {
+                String::new()
+            },
         ];
         cells.extend(ends);
-        cells.push(format!("{}:{}", attachment.place.file, attachment.place.line));
+        cells.push(format!(
+            "{}:{}",
+            attachment.place.file, attachment.place.line
+        ));
         cells
     };
     let mut header = vec!["policy", "for", "priority", "default"];
@@ -106,9 +144,17 @@ pub fn list_attachments(set: &PolicySet, now: Timestamp) -> Listing {
     header.push("place");
     Listing {
         header,
-        rows: set.attachments.iter().map(|attachment| row(attachment)).collect(),
+        rows: set
+            .attachments
+            .iter()
+            .map(|attachment| row(attachment))
+            .collect(),
         name: "attachments",
-        objects: set.attachments.iter().map(|it| listed_attachment(set, it, now)).collect(),
+        objects: set
+            .attachments
+            .iter()
+            .map(|it| listed_attachment(set, it, now))
+            .collect(),
     }
 }
 
@@ -163,8 +209,15 @@ pub fn show_policy(set: &PolicySet, policy: &Policy, now: Timestamp) -> ShownPol
     held.dedup();
     let is_child = |child: &Policy| parent_name(set, child) == Some(&policy.name);
     let words = |attachment: &&Attachment| {
-        let default = if attachment.default { ", where nothing else matches" } else { "" };
-        let priority = attachment.priority.map(|p| format!(", priority {p}")).unwrap_or_default();
+        let default = if attachment.default {
+            ", where nothing else matches"
+        } else {
+            ""
+        };
+        let priority = attachment
+            .priority
+            .map(|p| format!(", priority {p}"))
+            .unwrap_or_default();
         let ends = match attachment.expires {
             None => String::new(),
             Some(expires) if expires <= now => format!(", expired {expires}"),
@@ -207,13 +260,22 @@ fn placed(fields: Value, place: &refguard_core::policy::Place, digest: Option<&s
 }
 
 fn parent_name<'a>(set: &'a PolicySet, policy: &Policy) -> Option<&'a str> {
-    policy.parent.and_then(|id| set.policy(id)).map(|parent| &*parent.name)
+    policy
+        .parent
+        .and_then(|id| set.policy(id))
+        .map(|parent| &*parent.name)
 }
 
 fn condition_text(set: &PolicySet, policy: &Policy) -> String {
-    let patterns =
-        policy.condition.iter().flatten().filter_map(|id| set.conditions.get(id.0 as usize));
-    patterns.map(|pattern| pattern.text()).collect::<Vec<_>>().join(" | ")
+    let patterns = policy
+        .condition
+        .iter()
+        .flatten()
+        .filter_map(|id| set.conditions.get(id.0 as usize));
+    patterns
+        .map(|pattern| pattern.text())
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 /// An attachment's box in words: `teams health-*, models gpt-4`.
@@ -225,5 +287,10 @@ fn targets_text(attachment: &Attachment) -> String {
         let texts: Vec<String> = patterns.as_ref()?.iter().map(Pattern::to_string).collect();
         Some(format!("{} {}", dimension.plural(), texts.join(" ")))
     };
-    attachment.targets.written().filter_map(part).collect::<Vec<_>>().join(", ")
+    attachment
+        .targets
+        .written()
+        .filter_map(part)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -79,16 +79,26 @@ pub(in crate::ops) fn read_parts(
     let done = AtomicUsize::new(0);
     let tick = || progress.step(done.fetch_add(1, Ordering::Relaxed) + 1, files);
     let in_git = listing.entries.iter().any(|entry| entry.blob.is_some());
-    if in_git { read_git(listing, &tick) } else { read_disk(listing, &tick) }
+    if in_git {
+        read_git(listing, &tick)
+    } else {
+        read_disk(listing, &tick)
+    }
 }
 
 /// Refuses a set that is too large as a whole.
 pub(in crate::ops) fn within_limits(files: usize, bytes: u64) -> Result<()> {
     if files > LIMITS.files {
-        bail!("the set has {files} files: the limit `files` is {}", LIMITS.files);
+        bail!(
+            "the set has {files} files: the limit `files` is {}",
+            LIMITS.files
+        );
     }
     if bytes > LIMITS.total_bytes {
-        bail!("the set has {bytes} bytes: the limit `total-bytes` is {}", LIMITS.total_bytes);
+        bail!(
+            "the set has {bytes} bytes: the limit `total-bytes` is {}",
+            LIMITS.total_bytes
+        );
     }
     Ok(())
 }
@@ -139,7 +149,9 @@ fn read_git(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loade
 
 /// The content of an entry that is a file.
 pub(in crate::ops) fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
-    listing.read(entry).with_context(|| format!("cannot read `{}`", entry.path))
+    listing
+        .read(entry)
+        .with_context(|| format!("cannot read `{}`", entry.path))
 }
 
 pub(in crate::ops) fn parse(entry: &Entry, bytes: Vec<u8>) -> Loaded {
@@ -154,15 +166,22 @@ pub(in crate::ops) fn far_too_large(bytes: u64) -> bool {
 /// What an entry comes to without being read, if it is not to be.
 pub(in crate::ops) fn skipped(entry: &Entry) -> Option<Loaded> {
     if entry.kind != EntryKind::File {
-        return Some(Loaded::not_a_file(entry.path.clone(), entry.kind.describe()));
+        return Some(Loaded::not_a_file(
+            entry.path.clone(),
+            entry.kind.describe(),
+        ));
     }
     if !is_read_name(&entry.path) {
-        return Some(Loaded::stray_file(entry.path.clone(), our_folder(&entry.path).unwrap_or("")));
+        return Some(Loaded::stray_file(
+            entry.path.clone(),
+            our_folder(&entry.path).unwrap_or(""),
+        ));
     }
     is_oversized(entry).then(|| Loaded::oversized_file(entry.path.clone(), entry.size, &LIMITS))
 }
 
-/// Whether a file is too large to be read where it stands. A large file elsewhere may be another program's.
+/// Whether a file is too large to be read where it stands. A large file elsewhere may be another
+/// program's.
 pub(in crate::ops) fn is_oversized(entry: &Entry) -> bool {
     let is_large = entry.size > LIMITS.file_bytes as u64 && our_folder(&entry.path).is_some();
     far_too_large(entry.size) || is_large
@@ -191,19 +210,25 @@ pub fn read_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lo
     loaded
 }
 
-/// Whether a commit holds exactly these texts at these paths below a prefix; `None` where the repository does not have
-/// the commit or its trees. Nothing is parsed: contents are compared by their ids.
+/// Whether a commit holds exactly these texts at these paths below a prefix; `None` where the
+/// repository does not have the commit or its trees. Nothing is parsed: contents are compared by
+/// their ids.
 pub fn holds_files<'a>(
     repo: &Repo,
     commit: CommitId,
     prefix: &str,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Option<bool> {
-    let sides = repo.tree_sides(repo.tree_of(commit).ok()?, prefix, &wanted).ok()?;
-    let held: BTreeMap<Arc<str>, Option<BlobId>> =
-        sides.into_iter().map(|(path, side)| (path, side.blob)).collect();
+    let sides = repo
+        .tree_sides(repo.tree_of(commit).ok()?, prefix, &wanted)
+        .ok()?;
+    let held: BTreeMap<Arc<str>, Option<BlobId>> = sides
+        .into_iter()
+        .map(|(path, side)| (path, side.blob))
+        .collect();
     let is_held = |(path, text): (&str, &[u8])| {
-        held.get(path).is_some_and(|blob| *blob == Some(BlobId::of(text)))
+        held.get(path)
+            .is_some_and(|blob| *blob == Some(BlobId::of(text)))
     };
     Some(files.into_iter().all(is_held))
 }
@@ -225,8 +250,11 @@ pub type FileStamp = (Arc<str>, u64, Option<SystemTime>);
 /// Where the folder cannot be read.
 pub fn worktree_files(root: &Root) -> Result<Vec<FileStamp>> {
     let dir = root.dir()?;
-    let changed =
-        |path: &str| std::fs::metadata(dir.join(path)).and_then(|found| found.modified()).ok();
+    let changed = |path: &str| {
+        std::fs::metadata(dir.join(path))
+            .and_then(|found| found.modified())
+            .ok()
+    };
     let listing = root.list_work_tree(&wanted)?;
     Ok(listing
         .entries
@@ -243,7 +271,10 @@ pub(in crate::ops) fn empty_set(loaded: &Loaded) -> Option<Finding> {
     let is_settings = |document: &Document| matches!(document.body, Body::Repository(_));
     let holds_nothing = loaded.documents.iter().all(is_settings) && loaded.lost.is_empty();
     holds_nothing.then(|| {
-        let settings = loaded.sources.iter().find(|file| &**file.path() == SETTINGS);
+        let settings = loaded
+            .sources
+            .iter()
+            .find(|file| &**file.path() == SETTINGS);
         // Without them it is said of the folder: a file that is not there is no place.
         let missing = SourceFile::new(FOLDER, String::new());
         empty_set::report_empty(settings.unwrap_or(&missing))

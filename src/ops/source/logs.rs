@@ -1,7 +1,8 @@
-//! Logs of requests: files, or standard input, plain or compressed → how often each request was seen.
+//! Logs of requests: files, or standard input, plain or compressed → how often each request was
+//! seen.
 //!
-//! A thread reads blocks of whole lines; the others read the lines. What a log unpacks to is bounded, and so are the
-//! length of a line and the number of distinct requests that are held.
+//! A thread reads blocks of whole lines; the others read the lines. What a log unpacks to is
+//! bounded, and so are the length of a line and the number of distinct requests that are held.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -54,7 +55,9 @@ impl LogSelection {
     pub(in crate::ops) fn read(&self, reader: &RowReader) -> Result<Tally> {
         let mut tally = Tally::default();
         for log in &self.logs {
-            let read = self.read_one(log, reader).with_context(|| format!("log `{log}`"))?;
+            let read = self
+                .read_one(log, reader)
+                .with_context(|| format!("log `{log}`"))?;
             tally = tally.merge_with(read);
             within_limit(tally.requests.len())?;
         }
@@ -74,16 +77,20 @@ impl LogSelection {
         let (sender, blocks) = mpsc::sync_channel::<Block>(WAITING);
         std::thread::scope(|scope| {
             let reading = scope.spawn(|| read_blocks(unpacked, sender, &is_over));
-            let tally = blocks.into_iter().par_bridge().fold(Tally::default, |mut tally, block| {
-                let before = tally.requests.len();
-                self.count(&block, &name, reader, &mut tally);
-                let held = held.fetch_add(tally.requests.len() - before, Ordering::Relaxed);
-                // Threads hold the same requests: what they hold together is at most so many times as much.
-                if held > MAX_REQUESTS * rayon::current_num_threads() {
-                    is_over.store(true, Ordering::Relaxed);
-                }
-                tally
-            });
+            let tally = blocks
+                .into_iter()
+                .par_bridge()
+                .fold(Tally::default, |mut tally, block| {
+                    let before = tally.requests.len();
+                    self.count(&block, &name, reader, &mut tally);
+                    let held = held.fetch_add(tally.requests.len() - before, Ordering::Relaxed);
+                    // Threads hold the same requests: what they hold together is at most so many
+                    // times as much.
+                    if held > MAX_REQUESTS * rayon::current_num_threads() {
+                        is_over.store(true, Ordering::Relaxed);
+                    }
+                    tally
+                });
             let tally = tally.reduce(Tally::default, Tally::merge_with);
             match reading.join() {
                 Ok(read) => read?,
@@ -107,7 +114,10 @@ impl LogSelection {
                 Some(text) => reader.read_row(text),
                 None => Row::Unclear(Unclear::TooLong),
             };
-            tally.add_row(row, || LogPlace { log: log.clone(), line: number });
+            tally.add_row(row, || LogPlace {
+                log: log.clone(),
+                line: number,
+            });
         };
         match &block.lines {
             Some(lines) => {
@@ -181,14 +191,24 @@ fn read_blocks(
         let mut sent = true;
         if !lines.is_empty() {
             let count = memchr_iter(b'\n', &lines).count() as u64;
-            sent = blocks.send(Block { first_line, lines: Some(lines) }).is_ok();
+            sent = blocks
+                .send(Block {
+                    first_line,
+                    lines: Some(lines),
+                })
+                .is_ok();
             first_line += count;
         }
         if rest.len() > MAX_LINE {
             rest.clear();
             if !is_too_long {
                 is_too_long = true;
-                sent = blocks.send(Block { first_line, lines: None }).is_ok();
+                sent = blocks
+                    .send(Block {
+                        first_line,
+                        lines: None,
+                    })
+                    .is_ok();
                 first_line += 1;
             }
         }
@@ -220,7 +240,10 @@ fn unpack(mut packed: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read 
     Ok(if start.starts_with(&GZIP) {
         Box::new(MultiGzDecoder::new(packed))
     } else if start.starts_with(&ZSTD) || is_skippable {
-        Box::new(ZstdFrames { packed, frame: None })
+        Box::new(ZstdFrames {
+            packed,
+            frame: None,
+        })
     } else {
         Box::new(packed)
     })
@@ -244,7 +267,10 @@ impl<R: BufRead> ZstdFrames<R> {
                     length,
                     ..
                 })) => {
-                    io::copy(&mut self.packed.by_ref().take(length.into()), &mut io::sink())?;
+                    io::copy(
+                        &mut self.packed.by_ref().take(length.into()),
+                        &mut io::sink(),
+                    )?;
                 }
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             }
@@ -284,13 +310,24 @@ mod tests {
     fn blocks_of(text: &[u8]) -> Vec<(u64, Option<Vec<u8>>)> {
         let (sender, blocks) = mpsc::sync_channel(1_000);
         read_blocks(text, sender, &AtomicBool::new(false)).unwrap();
-        blocks.into_iter().map(|block| (block.first_line, block.lines)).collect()
+        blocks
+            .into_iter()
+            .map(|block| (block.first_line, block.lines))
+            .collect()
     }
 
     #[test]
     fn blocks_are_whole_lines_and_a_line_that_is_too_long_is_one_of_its_own() {
-        assert_eq!(blocks_of(b"a\nb"), [(1, Some(b"a\n".to_vec())), (2, Some(b"b".to_vec()))]);
-        let long = [b"a\n".to_vec(), vec![b'x'; MAX_LINE + 3 * BLOCK], b"\nb\nc".to_vec()].concat();
+        assert_eq!(
+            blocks_of(b"a\nb"),
+            [(1, Some(b"a\n".to_vec())), (2, Some(b"b".to_vec()))]
+        );
+        let long = [
+            b"a\n".to_vec(),
+            vec![b'x'; MAX_LINE + 3 * BLOCK],
+            b"\nb\nc".to_vec(),
+        ]
+        .concat();
         let blocks = blocks_of(&long);
         let first_lines: Vec<u64> = blocks.iter().map(|(first, _)| *first).collect();
         assert_eq!(first_lines, [1, 2, 3, 4]);
@@ -318,10 +355,16 @@ mod tests {
             bytes
         };
         let skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
-        assert_eq!(unpacked([zstd(b"a\n"), zstd(b"b\n")].concat()).unwrap(), b"a\nb\n");
+        assert_eq!(
+            unpacked([zstd(b"a\n"), zstd(b"b\n")].concat()).unwrap(),
+            b"a\nb\n"
+        );
         let mixed = [skipped.clone(), zstd(b"a\n"), skipped, zstd(b"b\n")].concat();
         assert_eq!(unpacked(mixed).unwrap(), b"a\nb\n");
-        assert_eq!(unpacked([gzip(b"a\n"), gzip(b"b\n")].concat()).unwrap(), b"a\nb\n");
+        assert_eq!(
+            unpacked([gzip(b"a\n"), gzip(b"b\n")].concat()).unwrap(),
+            b"a\nb\n"
+        );
         assert_eq!(unpacked(b"a\n".to_vec()).unwrap(), b"a\n");
         // One that was cut off is said, not taken for its end.
         for whole in [zstd(&[b'x'; 5_000]), gzip(b"some lines of a log")] {

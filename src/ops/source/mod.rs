@@ -1,4 +1,5 @@
-//! Where a set comes from: a work tree, the index or a commit, read, filtered, judged, tested and listed.
+//! Where a set comes from: a work tree, the index or a commit, read, filtered, judged, tested and
+//! listed.
 
 mod disk;
 pub(in crate::ops) mod filter;

@@ -1,7 +1,7 @@
 //! Times as people type them: RFC 3339, a date, or so long ago.
 //!
-//! Owns their grammar, which is one for every verb. What documents say (`expires`, `freeze`) is read by the core, which
-//! has no clock, and so takes no time that is told from now.
+//! Owns their grammar, which is one for every verb. What documents say (`expires`, `freeze`) is
+//! read by the core, which has no clock, and so takes no time that is told from now.
 
 use jiff::{SignedDuration, Timestamp};
 use refguard_core::document::{DayEdge, parse_instant};
@@ -22,10 +22,17 @@ pub fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         Err(fault) => fault,
     };
     if let Some(ago) = parse_ago(text) {
-        return now.checked_sub(ago).map_err(|_| format!("`{text}` ago lies before all time"));
+        return now
+            .checked_sub(ago)
+            .map_err(|_| format!("`{text}` ago lies before all time"));
     }
-    // What looks like a date says what is wrong with it; of another text that would only repeat the grammar.
-    let fault = if looks_like_time(text) { fault } else { "is no time".to_owned() };
+    // What looks like a date says what is wrong with it; of another text that would only repeat the
+    // grammar.
+    let fault = if looks_like_time(text) {
+        fault
+    } else {
+        "is no time".to_owned()
+    };
     Err(format!("`{text}` {fault}: {TIME_HELP}"))
 }
 
@@ -52,11 +59,15 @@ fn parse_ago(text: &str) -> Option<SignedDuration> {
 }
 
 impl Workspace {
-    /// The time that a text means where a revision may stand as well: what the repository has by that name is no date.
+    /// The time that a text means where a revision may stand as well: what the repository has by
+    /// that name is no date.
     pub fn time_of(&self, text: &str) -> Option<Timestamp> {
         let time = parse_time(text, Timestamp::now()).ok()?;
         let is_whole = text.contains(['T', 't', ' ']) && text.contains(':');
-        let is_named = || self.repo().is_ok_and(|repo| repo.resolve(text, &[]).is_ok());
+        let is_named = || {
+            self.repo()
+                .is_ok_and(|repo| repo.resolve(text, &[]).is_ok())
+        };
         (is_whole || !is_named()).then_some(time)
     }
 }
@@ -83,9 +94,17 @@ mod tests {
                 "{text}"
             );
         }
-        for bad in
-            ["", "5", "d", "-1h", "0h", "main", "yesterday", "2026-13-01", "2026-11-28T06:00"]
-        {
+        for bad in [
+            "",
+            "5",
+            "d",
+            "-1h",
+            "0h",
+            "main",
+            "yesterday",
+            "2026-13-01",
+            "2026-11-28T06:00",
+        ] {
             let said = parse_time(bad, now).unwrap_err();
             assert!(
                 said.starts_with(&format!("`{bad}` is ")) && said.contains(TIME_HELP),

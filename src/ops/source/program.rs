@@ -4,8 +4,8 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-/// The program by whose rules something was worked out. Two builds of one version may have other rules, so the version
-/// alone is not enough.
+/// The program by whose rules something was worked out. Two builds of one version may have other
+/// rules, so the version alone is not enough.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::ops) struct Program {
     version: String,

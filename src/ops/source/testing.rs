@@ -84,8 +84,8 @@ pub struct TestReport {
     pub coverage: Option<CoverageReport>,
 }
 
-/// The warnings that may explain why cases fail: each names something that a failed case differs in, or stands in its
-/// file.
+/// The warnings that may explain why cases fail: each names something that a failed case differs
+/// in, or stands in its file.
 pub fn explain_failures<'f>(findings: &'f [Finding], report: &TestReport) -> Vec<&'f Finding> {
     let failed = || report.cases.iter().filter(|case| !case.ok);
     let files: BTreeSet<&str> = failed().map(|case| &*case.file).collect();
@@ -107,7 +107,8 @@ pub fn explain_failures<'f>(findings: &'f [Finding], report: &TestReport) -> Vec
 /// Finds the policies that a case names, also `NAME@N`.
 pub type FindRequested<'a> = &'a mut dyn FnMut(&str) -> Result<Requested>;
 
-/// Runs the cases on the set as it is at an instant. The engine has every attachment, expired or not.
+/// Runs the cases on the set as it is at an instant. The engine has every attachment, expired or
+/// not.
 ///
 /// # Errors
 /// As of `requested`, and where the answers are more than a report can hold.
@@ -119,20 +120,31 @@ pub fn run_tests(
 ) -> Result<TestReport> {
     let engine = &*engine.as_of(now);
     let set = engine.set();
-    let wanted =
-        |name: &str| options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let wanted = |name: &str| {
+        options
+            .filter
+            .as_ref()
+            .is_none_or(|filter| name.contains(filter.as_str()))
+    };
     let mut coverage = options.coverage.then(|| Coverage::new(engine));
     let (mut cases, mut names) = (Vec::new(), 0);
-    for (suite, case) in
-        set.tests.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
+    for (suite, case) in set
+        .tests
+        .iter()
+        .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
     {
-        let is_elsewhere = options.in_files.is_some_and(|admits| !admits(&case.place.file));
+        let is_elsewhere = options
+            .in_files
+            .is_some_and(|admits| !admits(&case.place.file));
         if is_elsewhere || !wanted(&format!("{}: {}", suite.name, case.name)) {
             continue;
         }
         let request = request(case, requested)?;
-        let outcomes: Outcomes<'_> =
-            case.outcomes.iter().map(|(n, o)| (n.as_str(), o.as_slice().into())).collect();
+        let outcomes: Outcomes<'_> = case
+            .outcomes
+            .iter()
+            .map(|(n, o)| (n.as_str(), o.as_slice().into()))
+            .collect();
         if let Some(coverage) = &mut coverage {
             coverage.exercise_request(engine, &request, &outcomes);
         }
@@ -153,12 +165,25 @@ pub fn run_tests(
     }
     let passed = cases.iter().filter(|case| case.ok).count();
     let coverage = coverage.map(|coverage| coverage.make_report());
-    Ok(TestReport { version: 1, passed, failed: cases.len() - passed, cases, coverage })
+    Ok(TestReport {
+        version: 1,
+        passed,
+        failed: cases.len() - passed,
+        cases,
+        coverage,
+    })
 }
 
 fn request(case: &TestCase, requested: FindRequested<'_>) -> Result<Request> {
-    let policies = case.policies.iter().map(|name| requested(name)).collect::<Result<_>>()?;
-    Ok(Request { context: case.context.clone(), policies })
+    let policies = case
+        .policies
+        .iter()
+        .map(|name| requested(name))
+        .collect::<Result<_>>()?;
+    Ok(Request {
+        context: case.context.clone(),
+        policies,
+    })
 }
 
 fn run_case(
@@ -171,8 +196,16 @@ fn run_case(
     let resolution = engine.resolve(request);
     let script = Script::new(&engine.set().catalog, outcomes, &request.context);
     let got = Got {
-        guardrails: resolution.guardrails.iter().map(|&name| name.to_owned()).collect(),
-        policies: resolution.policies.iter().map(|policy| policy.name().to_owned()).collect(),
+        guardrails: resolution
+            .guardrails
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
+        policies: resolution
+            .policies
+            .iter()
+            .map(|policy| policy.name().to_owned())
+            .collect(),
         action: simulate_call(&resolution, script).action,
     };
     let mut differences = differences(&case.expect, &got);
@@ -182,7 +215,11 @@ fn run_case(
             .iter()
             .map(|name| format!("the policy `{name}` that it asks for does not exist")),
     );
-    let near = if differences.is_empty() { Vec::new() } else { explain_request(engine, request) };
+    let near = if differences.is_empty() {
+        Vec::new()
+    } else {
+        explain_request(engine, request)
+    };
     CaseReport {
         file: case.place.file.to_string(),
         line: case.place.line,
@@ -199,10 +236,17 @@ fn run_case(
 fn differences(expect: &Expect, got: &Got) -> Vec<String> {
     let mut differences = Vec::new();
     let list = |names: &[&String]| {
-        let told: Vec<String> =
-            names.iter().take(MAX_TOLD).map(|name| format!("`{name}`")).collect();
+        let told: Vec<String> = names
+            .iter()
+            .take(MAX_TOLD)
+            .map(|name| format!("`{name}`"))
+            .collect();
         let more = names.len().saturating_sub(MAX_TOLD);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         told.join(", ") + &more
     };
     let mut say = |names: Vec<&String>, what: &str| {
@@ -212,24 +256,56 @@ fn differences(expect: &Expect, got: &Got) -> Vec<String> {
     };
     let has: HashSet<&String> = got.guardrails.iter().collect();
     if let Some(exactly) = &expect.guardrails {
-        say(exactly.iter().filter(|name| !has.contains(name)).collect(), "misses");
+        say(
+            exactly.iter().filter(|name| !has.contains(name)).collect(),
+            "misses",
+        );
         let due: HashSet<&String> = exactly.iter().collect();
-        say(got.guardrails.iter().filter(|name| !due.contains(name)).collect(), "gets besides");
+        say(
+            got.guardrails
+                .iter()
+                .filter(|name| !due.contains(name))
+                .collect(),
+            "gets besides",
+        );
     }
     if let Some(includes) = &expect.includes {
-        say(includes.iter().filter(|name| !has.contains(name)).collect(), "misses");
+        say(
+            includes.iter().filter(|name| !has.contains(name)).collect(),
+            "misses",
+        );
     }
     if let Some(excludes) = &expect.excludes {
-        say(excludes.iter().filter(|name| has.contains(name)).collect(), "must not get");
+        say(
+            excludes.iter().filter(|name| has.contains(name)).collect(),
+            "must not get",
+        );
     }
-    if let Some(policies) = expect.policies.as_ref().filter(|policies| **policies != got.policies) {
-        let names =
-            |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        differences.push(format!("policies are {}, not {}", names(&got.policies), names(policies)));
+    if let Some(policies) = expect
+        .policies
+        .as_ref()
+        .filter(|policies| **policies != got.policies)
+    {
+        let names = |names: &[String]| {
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        };
+        differences.push(format!(
+            "policies are {}, not {}",
+            names(&got.policies),
+            names(policies)
+        ));
     }
     if let Some(action) = expect.action.filter(|action| *action != got.action) {
         let word = |action: FinalAction| json!(action).as_str().unwrap_or("").to_owned();
-        differences.push(format!("action is `{}`, not `{}`", word(got.action), word(action)));
+        differences.push(format!(
+            "action is `{}`, not `{}`",
+            word(got.action),
+            word(action)
+        ));
     }
     differences
 }

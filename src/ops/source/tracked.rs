@@ -1,16 +1,17 @@
-//! The set of a tree, followed by what differs: the one engine behind the daemon, the verbs that judge trees,
-//! and the hook that judges the index.
+//! The set of a tree, followed by what differs: the one engine behind the daemon, the verbs that
+//! judge trees, and the hook that judges the index.
 //!
-//! It knows every file of the last tree by the id of its content, and the documents of those files that it had
-//! to look at. From one tree to the next only the files that differ are read; what they change is judged beside
-//! the few documents that it concerns ([`PolicySet::with_change`]), and the whole set only where that is not enough.
+//! It knows every file of the last tree by the id of its content, and the documents of those files
+//! that it had to look at. From one tree to the next only the files that differ are read; what they
+//! change is judged beside the few documents that it concerns ([`PolicySet::with_change`]), and the
+//! whole set only where that is not enough.
 //!
-//! An example. The last tree held `a.yaml`, `b.yaml` and 9,998 others; the next has another `b.yaml`, with a
-//! policy that inherits from one of `a.yaml`. Read are both contents of `b.yaml`, and `a.yaml` if its documents
-//! are not in memory.
+//! An example. The last tree held `a.yaml`, `b.yaml` and 9,998 others; the next has another
+//! `b.yaml`, with a policy that inherits from one of `a.yaml`. Read are both contents of `b.yaml`,
+//! and `a.yaml` if its documents are not in memory.
 //!
-//! What a verb came to is kept in the git directory (`kept`), so that the next one need not begin with the
-//! whole tree. Must not know what a set is judged for.
+//! What a verb came to is kept in the git directory (`kept`), so that the next one need not begin
+//! with the whole tree. Must not know what a set is judged for.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,8 +32,8 @@ use crate::ops::source::load::{self, NoProgress, Progress};
 use crate::ops::{Judged, Keep, Workspace};
 use crate::repo::{BlobId, Change, CommitId, Entry, EntryKind, Listing, Repo, Side, TreeId};
 
-/// So many files may differ from what is kept before it is written anew: below that, reading them again costs
-/// less than writing the whole set.
+/// So many files may differ from what is kept before it is written anew: below that, reading them
+/// again costs less than writing the whole set.
 const MOST_DRIFT: usize = 256;
 
 /// More changed files than this are parsed by several threads.
@@ -42,8 +43,9 @@ const FEW_FILES: usize = 32;
 #[derive(Default)]
 pub struct TrackedSet {
     known: Option<Known>,
-    /// What answers for the tree that is known, where that is a sound set by the rules of now. A set that only
-    /// older rules take is judged whole each time, so that what is said against it is complete.
+    /// What answers for the tree that is known, where that is a sound set by the rules of now. A
+    /// set that only older rules take is judged whole each time, so that what is said against it is
+    /// complete.
     engine: Option<Arc<Engine>>,
     kept: KeptState,
 }
@@ -127,15 +129,17 @@ pub struct Delta {
 
 impl std::fmt::Debug for TrackedSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TrackedSet").field("tree", &self.tree()).finish_non_exhaustive()
+        f.debug_struct("TrackedSet")
+            .field("tree", &self.tree())
+            .finish_non_exhaustive()
     }
 }
 
 // === following ===
 
 impl TrackedSet {
-    /// Reads a commit's tree below a prefix: only what differs from the tree that was read before, which
-    /// is given; `None` where all was read anew. A failure leaves what is known as it was.
+    /// Reads a commit's tree below a prefix: only what differs from the tree that was read before,
+    /// which is given; `None` where all was read anew. A failure leaves what is known as it was.
     ///
     /// # Errors
     /// Where the tree or a file of it cannot be read, or it passes a limit.
@@ -145,7 +149,12 @@ impl TrackedSet {
         commit: CommitId,
         prefix: &str,
     ) -> Result<Option<Delta>> {
-        self.advance_to(repo, Target::Tree(repo.tree_of(commit)?), prefix, &NoProgress)
+        self.advance_to(
+            repo,
+            Target::Tree(repo.tree_of(commit)?),
+            prefix,
+            &NoProgress,
+        )
     }
 
     /// `progress` hears of a set that is read whole.
@@ -163,9 +172,9 @@ impl TrackedSet {
         Ok(delta)
     }
 
-    /// Takes in what differs from what is known. `None` where all must be read: at first, where the settings
-    /// that say what is read have changed, and where the known content is no longer there (another
-    /// repository, or `git gc` after a forced move).
+    /// Takes in what differs from what is known. `None` where all must be read: at first, where the
+    /// settings that say what is read have changed, and where the known content is no longer there
+    /// (another repository, or `git gc` after a forced move).
     fn read_difference(
         &mut self,
         repo: &Repo,
@@ -179,7 +188,9 @@ impl TrackedSet {
         if changes.iter().any(|change| &*change.path == SETTINGS) {
             return Ok(None);
         }
-        let Some(before) = known.documents_before(repo, &changes) else { return Ok(None) };
+        let Some(before) = known.documents_before(repo, &changes) else {
+            return Ok(None);
+        };
 
         let files = known.read_changed(repo, next, &changes)?;
         Ok(Some(known.take_in(next.tree(), before, files)?))
@@ -209,16 +220,22 @@ impl TrackedSet {
         let files = self.known.iter().flat_map(|known| known.files.values());
         let loaded = files.filter_map(|file| file.loaded.as_ref());
         let loaded = loaded.filter(|loaded| !loaded.documents.is_empty());
-        loaded.flat_map(|loaded| loaded.sources.iter().cloned()).collect()
+        loaded
+            .flat_map(|loaded| loaded.sources.iter().cloned())
+            .collect()
     }
 
-    /// What answers for the tree that was read last, made from what answers for the one before; `None`
-    /// where the whole must be judged.
+    /// What answers for the tree that was read last, made from what answers for the one before;
+    /// `None` where the whole must be judged.
     pub fn patch(&self, repo: &Repo, delta: &Delta, engine: &Engine) -> Option<Engine> {
         let known = self.known.as_ref().filter(|_| delta.faultless)?;
         let set = engine.set();
         let around = known.company(repo, set, delta)?;
-        let change = FileChange { before: &delta.before, after: &delta.after, around: &around };
+        let change = FileChange {
+            before: &delta.before,
+            after: &delta.after,
+            around: &around,
+        };
         Some(engine.with_patch(set.with_change(change)?))
     }
 }
@@ -226,8 +243,8 @@ impl TrackedSet {
 // === judging ===
 
 impl TrackedSet {
-    /// Reads and judges the set of a tree by the rules of a release; of a tree like one that was judged before,
-    /// only what differs.
+    /// Reads and judges the set of a tree by the rules of a release; of a tree like one that was
+    /// judged before, only what differs.
     ///
     /// # Errors
     /// Where it cannot be read at all.
@@ -238,11 +255,13 @@ impl TrackedSet {
         as_of: Release,
         progress: &dyn Progress,
     ) -> Result<Judged> {
-        Ok(self.judge(workspace, Target::Tree(tree), as_of, progress)?.0)
+        Ok(self
+            .judge(workspace, Target::Tree(tree), as_of, progress)?
+            .0)
     }
 
-    /// The same of the index that git names, given as every wanted path of it; with how many files were read,
-    /// where not all were.
+    /// The same of the index that git names, given as every wanted path of it; with how many files
+    /// were read, where not all were.
     ///
     /// # Errors
     /// As there.
@@ -255,8 +274,8 @@ impl TrackedSet {
         self.judge(workspace, Target::Index(staged), Release::CURRENT, progress)
     }
 
-    /// The same of a work tree, which need not be one of git's. What it holds is not kept for the next run: git
-    /// may never come to hold it.
+    /// The same of a work tree, which need not be one of git's. What it holds is not kept for the
+    /// next run: git may never come to hold it.
     ///
     /// # Errors
     /// As there.
@@ -273,17 +292,22 @@ impl TrackedSet {
 
         // The ids of what is read from now on are not known, so there is nothing to follow from.
         (self.known, self.engine) = (None, None);
-        Ok(Judged::from(check_errors(load::read(listing, progress)?, Release::CURRENT)))
+        Ok(Judged::from(check_errors(
+            load::read(listing, progress)?,
+            Release::CURRENT,
+        )))
     }
 
-    /// What answers for a work tree, made from what answers for the tree that was read before; `None` where the
-    /// whole must be judged.
+    /// What answers for a work tree, made from what answers for the tree that was read before;
+    /// `None` where the whole must be judged.
     fn follow_to_disk(
         &mut self,
         workspace: &Workspace,
         listing: &Listing<'_>,
     ) -> Result<Option<Arc<Engine>>> {
-        let Ok(repo) = workspace.repo() else { return Ok(None) };
+        let Ok(repo) = workspace.repo() else {
+            return Ok(None);
+        };
         self.begin_from_kept(workspace);
         let Some((known, before)) = self.known.as_ref().zip(self.engine.take()) else {
             return Ok(None);
@@ -291,7 +315,9 @@ impl TrackedSet {
 
         let files = DiskFiles::identify(listing, &known.filter)?;
         let delta = self.read_difference(repo, Next::Disk(&files), workspace.root().prefix())?;
-        Ok(self.patch_engine(repo, delta, Some(before)).map(|(engine, _)| engine))
+        Ok(self
+            .patch_engine(repo, delta, Some(before))
+            .map(|(engine, _)| engine))
     }
 
     /// As [`Self::judge_tree`], with all documents of the tree, for those who judge on.
@@ -337,8 +363,8 @@ impl TrackedSet {
         Ok((judged, files_read))
     }
 
-    /// What answers for the tree that was read last, and how many files were read for it; `None` where the
-    /// whole must be judged.
+    /// What answers for the tree that was read last, and how many files were read for it; `None`
+    /// where the whole must be judged.
     fn patch_engine(
         &self,
         repo: &Repo,
@@ -352,13 +378,15 @@ impl TrackedSet {
         }
     }
 
-    /// Begins from the set that an earlier run kept; says whether there was one. Never for a judgement that
-    /// those who may write into the repository must not sway.
+    /// Begins from the set that an earlier run kept; says whether there was one. Never for a
+    /// judgement that those who may write into the repository must not sway.
     pub(in crate::ops) fn begin_from_kept(&mut self, workspace: &Workspace) -> bool {
         if self.kept == KeptState::Unread && workspace.keep() == Keep::InGitDir {
             self.kept = KeptState::Absent;
-            let kept =
-                workspace.repo().ok().and_then(|repo| kept::read(repo, workspace.root().prefix()));
+            let kept = workspace
+                .repo()
+                .ok()
+                .and_then(|repo| kept::read(repo, workspace.root().prefix()));
             if let Some((known, set)) = kept {
                 self.known = Some(known);
                 self.engine = Some(Arc::new(Engine::new(Arc::new(set))));
@@ -384,7 +412,9 @@ impl TrackedSet {
         if drift > MOST_DRIFT {
             kept::write(repo, known, engine.set());
         }
-        self.kept = KeptState::Read { drift: if drift > MOST_DRIFT { 0 } else { drift } };
+        self.kept = KeptState::Read {
+            drift: if drift > MOST_DRIFT { 0 } else { drift },
+        };
     }
 }
 
@@ -411,8 +441,15 @@ impl Known {
             bytes: 0,
         };
         for (entry, loaded) in listing.entries.iter().zip(parts) {
-            let side = Side { kind: entry.kind, blob: entry.blob };
-            let file = TrackedFile { side, size: entry.size, loaded: Some(loaded) };
+            let side = Side {
+                kind: entry.kind,
+                blob: entry.blob,
+            };
+            let file = TrackedFile {
+                side,
+                size: entry.size,
+                loaded: Some(loaded),
+            };
             known.put(entry.path.clone(), Some(file));
         }
         Ok(known)
@@ -433,14 +470,18 @@ impl Known {
             (Next::Target(Target::Index(sides)), _) => self.compare(sides),
             (Next::Disk(files), _) => self.compare(&files.sides),
         };
-        Ok(changes.into_iter().filter(|change| self.filter.admits(&change.path)).collect())
+        Ok(changes
+            .into_iter()
+            .filter(|change| self.filter.admits(&change.path))
+            .collect())
     }
 
     fn sides_of(&self, repo: &Repo, tree: TreeId) -> Result<Vec<(Arc<str>, Side)>> {
         Ok(repo.tree_sides(tree, &self.prefix, &load::wanted)?)
     }
 
-    /// What differs between the known files and some others, which are sorted. A file without an id always does.
+    /// What differs between the known files and some others, which are sorted. A file without an id
+    /// always does.
     fn compare(&self, sides: &[(Arc<str>, Side)]) -> Vec<Change> {
         let mut old = self.files.iter().peekable();
         let mut changes = Vec::new();
@@ -453,7 +494,9 @@ impl Known {
             while let Some((gone, file)) = old.next_if(|(known, _)| *known < path) {
                 changes.push(change(gone, Some(file.side), None));
             }
-            let before = old.next_if(|(known, _)| *known == path).map(|(_, file)| file.side);
+            let before = old
+                .next_if(|(known, _)| *known == path)
+                .map(|(_, file)| file.side);
             let is_unknown = side.kind == EntryKind::File && side.blob.is_none();
             if before != Some(*side) || is_unknown {
                 changes.push(change(path, before, Some(*side)));
@@ -466,7 +509,10 @@ impl Known {
     /// What the files said that differ now; `None` where it cannot be read any more.
     fn documents_before(&self, repo: &Repo, changes: &[Change]) -> Option<Vec<Document>> {
         let mut documents = Vec::new();
-        for change in changes.iter().filter(|change| self.files.contains_key(&change.path)) {
+        for change in changes
+            .iter()
+            .filter(|change| self.files.contains_key(&change.path))
+        {
             let loaded = self.loaded_file(repo, &change.path)?;
             documents.extend(loaded.documents.iter().cloned());
         }
@@ -501,7 +547,13 @@ impl Known {
     ) -> Result<Delta> {
         let from = std::mem::replace(&mut self.tree, tree);
         let (count, after) = (files.len(), Vec::new());
-        let mut delta = Delta { from, before, after, faultless: true, files: count };
+        let mut delta = Delta {
+            from,
+            before,
+            after,
+            faultless: true,
+            files: count,
+        };
         for (path, file) in files {
             if let Some(loaded) = file.as_ref().and_then(|file| file.loaded.as_ref()) {
                 delta.after.extend(loaded.documents.iter().cloned());
@@ -563,8 +615,8 @@ impl Known {
         }
     }
 
-    /// The documents in whose company a change can be judged: catalogs and settings, the policies that it
-    /// names, and all above them; where tests or invariants change, all others of those.
+    /// The documents in whose company a change can be judged: catalogs and settings, the policies
+    /// that it names, and all above them; where tests or invariants change, all others of those.
     fn company(&self, repo: &Repo, set: &PolicySet, delta: &Delta) -> Option<Vec<Document>> {
         let cases = changes_cases(&delta.before) || changes_cases(&delta.after);
         let is_company = |document: &&Document| match document.body {
@@ -574,13 +626,21 @@ impl Known {
         };
         let changed: BTreeSet<&str> = delta.after.iter().map(|d| &**d.file.path()).collect();
         let mut company: Vec<Document> = Vec::new();
-        for path in self.others.iter().filter(|path| !changed.contains(&***path)) {
+        for path in self
+            .others
+            .iter()
+            .filter(|path| !changed.contains(&***path))
+        {
             let loaded = self.loaded_file(repo, path)?;
             company.extend(loaded.documents.iter().filter(is_company).cloned());
         }
 
-        let mut here: BTreeSet<String> =
-            delta.after.iter().filter_map(policy_name).map(str::to_owned).collect();
+        let mut here: BTreeSet<String> = delta
+            .after
+            .iter()
+            .filter_map(policy_name)
+            .map(str::to_owned)
+            .collect();
         let mut wanted: Vec<String> = named_policies(&delta.after).map(str::to_owned).collect();
         while let Some(name) = wanted.pop() {
             if here.insert(name.clone()) {
@@ -596,7 +656,11 @@ impl Known {
     fn policy(&self, repo: &Repo, set: &PolicySet, name: &str) -> Option<Document> {
         let (_, policy) = set.find_policy(name)?;
         let loaded = self.loaded_file(repo, &policy.place.file)?;
-        loaded.documents.iter().find(|document| policy_name(document) == Some(name)).cloned()
+        loaded
+            .documents
+            .iter()
+            .find(|document| policy_name(document) == Some(name))
+            .cloned()
     }
 }
 
@@ -622,7 +686,12 @@ struct UnreadFile {
 impl UnreadFile {
     fn fetch(repo: &Repo, path: &str, side: Side) -> Result<Self> {
         let size = side.blob.map_or(Ok(0), |blob| repo.blob_size(blob))?;
-        let entry = Entry { path: path.into(), kind: side.kind, size, blob: side.blob };
+        let entry = Entry {
+            path: path.into(),
+            kind: side.kind,
+            size,
+            blob: side.blob,
+        };
         let content = match (load::skipped(&entry), side.blob) {
             (Some(skipped), _) => Err(skipped),
             (None, Some(blob)) => Ok(read_content(repo, path, blob)?),
@@ -633,8 +702,9 @@ impl UnreadFile {
     }
 
     fn fetch_from_disk(files: &DiskFiles<'_>, path: &str) -> Result<Self> {
-        let (entry, content) =
-            files.read(path)?.with_context(|| format!("cannot read `{path}`"))?;
+        let (entry, content) = files
+            .read(path)?
+            .with_context(|| format!("cannot read `{path}`"))?;
         let content = load::skipped(&entry).map_or(Ok(content), Err);
         Ok(Self { entry, content })
     }
@@ -645,13 +715,21 @@ impl UnreadFile {
             Ok(bytes) => load::parse(&entry, bytes),
             Err(skipped) => skipped,
         };
-        let side = Side { kind: entry.kind, blob: entry.blob };
-        TrackedFile { side, size: entry.size, loaded: Some(loaded) }
+        let side = Side {
+            kind: entry.kind,
+            blob: entry.blob,
+        };
+        TrackedFile {
+            side,
+            size: entry.size,
+            loaded: Some(loaded),
+        }
     }
 }
 
 fn read_content(repo: &Repo, path: &str, blob: BlobId) -> Result<Vec<u8>> {
-    repo.read_blob(blob).with_context(|| format!("cannot read `{path}`"))
+    repo.read_blob(blob)
+        .with_context(|| format!("cannot read `{path}`"))
 }
 
 #[cfg(test)]

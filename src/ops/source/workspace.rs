@@ -40,8 +40,8 @@ impl Source {
 pub enum Rules {
     /// Those of this release.
     OfNow,
-    /// Those of the release that promoted it; of another commit those of the first release, so that history can be
-    /// read. What is not committed is judged by those of now.
+    /// Those of the release that promoted it; of another commit those of the first release, so that
+    /// history can be read. What is not committed is judged by those of now.
     OfThen,
 }
 
@@ -68,13 +68,17 @@ pub struct SetOrigin {
 impl SetOrigin {
     /// As the engine's answers have it.
     pub fn borrow(&self) -> Origin<'_> {
-        Origin { set: &self.name, commit: self.commit.as_deref(), promotion: self.promotion }
+        Origin {
+            set: &self.name,
+            commit: self.commit.as_deref(),
+            promotion: self.promotion,
+        }
     }
 }
 
-/// A folder of policies, in git or not, as it was when a verb began. It does not change: what a verb reads
-/// besides is a value of its own, and passed on ([`VersionHistory`](crate::ops::VersionHistory),
-/// [`TrackedSet`]).
+/// A folder of policies, in git or not, as it was when a verb began. It does not change: what a
+/// verb reads besides is a value of its own, and passed on
+/// ([`VersionHistory`](crate::ops::VersionHistory), [`TrackedSet`]).
 #[derive(Debug)]
 pub struct Workspace {
     root: Root,
@@ -95,10 +99,14 @@ impl Workspace {
     /// # Errors
     /// As there.
     pub(in crate::ops) fn open_in(dir: &Path, env: &GitEnv, remote: Option<&str>) -> Result<Self> {
-        Ok(Self::of_root(Root::find(dir, env)?.following(remote), Keep::InGitDir))
+        Ok(Self::of_root(
+            Root::find(dir, env)?.following(remote),
+            Keep::InGitDir,
+        ))
     }
 
-    /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs it.
+    /// As [`Workspace::open`], for a hook: git's variables speak from the folder in which git runs
+    /// it.
     ///
     /// # Errors
     /// As there.
@@ -106,8 +114,8 @@ impl Workspace {
         Ok(Self::of_root(root_in_hook(dir)?, Keep::InGitDir))
     }
 
-    /// The policies of a folder by its place in commits, in a repository that is only read, as if some refs
-    /// held something else.
+    /// The policies of a folder by its place in commits, in a repository that is only read, as if
+    /// some refs held something else.
     pub(in crate::ops) fn imagined(
         dir: &Path,
         prefix: Option<&str>,
@@ -156,10 +164,14 @@ impl Workspace {
         if !allow_empty {
             loaded.findings.extend(load::empty_set(&loaded));
         }
-        Ok(LoadedSet { checked: check_documents(loaded, levels), origin })
+        Ok(LoadedSet {
+            checked: check_documents(loaded, levels),
+            origin,
+        })
     }
 
-    /// Files and folders as somebody typed them in `dir`, as paths from the root; empty: the root itself.
+    /// Files and folders as somebody typed them in `dir`, as paths from the root; empty: the root
+    /// itself.
     ///
     /// # Errors
     /// Where one is not below the root.
@@ -168,7 +180,11 @@ impl Workspace {
         if typed.is_empty() {
             return Ok(Vec::new());
         }
-        let root = self.root.dir()?.canonicalize().context("cannot find the root")?;
+        let root = self
+            .root
+            .dir()?
+            .canonicalize()
+            .context("cannot find the root")?;
         let relative = |path: &PathBuf| -> Result<String> {
             let path = std::path::absolute(dir.join(path))?;
             // A path that a commit has need not be there.
@@ -182,7 +198,11 @@ impl Workspace {
             };
             let found = found.unwrap_or_else(|| path.clone());
             let Ok(inner) = found.strip_prefix(&root) else {
-                bail!("`{}` is not below the root `{}`", path.display(), root.display())
+                bail!(
+                    "`{}` is not below the root `{}`",
+                    path.display(),
+                    root.display()
+                )
             };
             Ok(inner.to_string_lossy().replace('\\', "/"))
         };
@@ -191,9 +211,10 @@ impl Workspace {
 
     fn list(&self, source: &Source) -> Result<(Listing<'_>, SetOrigin)> {
         Ok(match source {
-            Source::Worktree => {
-                (self.root.list_work_tree(&load::wanted)?, SetOrigin::named("worktree"))
-            }
+            Source::Worktree => (
+                self.root.list_work_tree(&load::wanted)?,
+                SetOrigin::named("worktree"),
+            ),
             Source::Staged => {
                 // Where there is no work tree nothing is staged, whatever lies there as an index.
                 self.root.dir()?;
@@ -203,14 +224,15 @@ impl Workspace {
             Source::At(revision) => {
                 let (commit, promotion) = self.revision(revision)?;
                 let listing =
-                    self.repo()?.list_commit(commit, self.root.prefix(), &load::wanted)?;
+                    self.repo()?
+                        .list_commit(commit, self.root.prefix(), &load::wanted)?;
                 (listing, SetOrigin::of_commit(revision, commit, promotion))
             }
         })
     }
 
-    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two sources that are judged
-    /// with the same `sets`, what they share is parsed once.
+    /// Reads a set that is no good unless it is valid: no warning is looked for. Of two sources
+    /// that are judged with the same `sets`, what they share is parsed once.
     ///
     /// # Errors
     /// Where it cannot be read at all.
@@ -228,7 +250,9 @@ impl Workspace {
                 Ok((judged, SetOrigin::named("worktree")))
             }
             Source::Staged => {
-                let staged = self.repo()?.staged_sides(self.root.prefix(), &load::wanted)?;
+                let staged = self
+                    .repo()?
+                    .staged_sides(self.root.prefix(), &load::wanted)?;
                 let (judged, _) = sets.judge_index(self, &staged, progress)?;
                 Ok((judged, SetOrigin::named("staged")))
             }
@@ -264,10 +288,18 @@ fn root_in_hook(dir: &Path) -> Result<Root> {
 
 impl SetOrigin {
     fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), commit: None, promotion: None }
+        Self {
+            name: name.to_owned(),
+            commit: None,
+            promotion: None,
+        }
     }
 
     fn of_commit(revision: &str, commit: CommitId, promotion: Option<u64>) -> Self {
-        Self { commit: Some(commit.to_string()), promotion, ..Self::named(revision) }
+        Self {
+            commit: Some(commit.to_string()),
+            promotion,
+            ..Self::named(revision)
+        }
     }
 }

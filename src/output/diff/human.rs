@@ -16,11 +16,14 @@ pub fn diff_human(report: &DiffReport<'_>, color: bool) -> String {
     if report.diff.is_empty() {
         return format!("{base} and {head} mean the same\n");
     }
-    let mut page =
-        format!("{}: {}\n", paint.bold(&format!("{base} → {head}")), count_changes(report.diff));
-    if let Some(touches) =
-        touches_words(&report.diff.touches, |name| escape_terminal(name).into_owned())
-    {
+    let mut page = format!(
+        "{}: {}\n",
+        paint.bold(&format!("{base} → {head}")),
+        count_changes(report.diff)
+    );
+    if let Some(touches) = touches_words(&report.diff.touches, |name| {
+        escape_terminal(name).into_owned()
+    }) {
         page.push_str(&format!("touches {touches}\n"));
     }
     for item in list_items(report.diff) {
@@ -46,7 +49,9 @@ pub fn comparison_human(comparison: &Comparison<'_>, color: bool) -> String {
 }
 
 fn version_words(name: VersionName<'_>) -> String {
-    let commit = name.commit.map(|commit| clip_commit(&escape_terminal(commit)));
+    let commit = name
+        .commit
+        .map(|commit| clip_commit(&escape_terminal(commit)));
     match (name.number, commit) {
         (Some(number), Some(commit)) => format!("@{number} ({commit})"),
         (Some(number), None) => format!("@{number}"),
@@ -66,7 +71,11 @@ struct Paint {
 
 impl Paint {
     fn styled(&self, style: Style, text: &str) -> String {
-        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn bold(&self, text: &str) -> String {
@@ -91,14 +100,25 @@ impl Paint {
             Subject::Policy(name) => format!("policy {}", self.bold(&escape_terminal(name))),
             Subject::Attachment(document) => {
                 let policy = self.bold(&escape_terminal(policy_of(document)));
-                format!("attachment of {policy} to {}", target_words(document, escape_name))
+                format!(
+                    "attachment of {policy} to {}",
+                    target_words(document, escape_name)
+                )
             }
         };
-        let mut text = format!("{sign} {subject}  {}:{}\n", escape_terminal(item.file), item.line);
+        let mut text = format!(
+            "{sign} {subject}  {}:{}\n",
+            escape_terminal(item.file),
+            item.line
+        );
         let mut line = |words: String| text.push_str(&format!("    {words}\n"));
         for (word, guardrails) in ["loses", "may lose"].into_iter().zip(&item.lost) {
             if !guardrails.is_empty() {
-                line(format!("{} {}", self.bad(word), join_names(guardrails, escape_name)));
+                line(format!(
+                    "{} {}",
+                    self.bad(word),
+                    join_names(guardrails, escape_name)
+                ));
             }
         }
         if let Some(warning) = item.warning {
@@ -106,14 +126,23 @@ impl Paint {
         }
         for (word, guardrails) in ["gains", "may gain"].into_iter().zip(&item.gained) {
             if !guardrails.is_empty() {
-                line(format!("{} {}", self.good(word), join_names(guardrails, escape_name)));
+                line(format!(
+                    "{} {}",
+                    self.good(word),
+                    join_names(guardrails, escape_name)
+                ));
             }
         }
         if !item.via.is_empty() {
             line(format!("through {}", join_names(&item.via, escape_name)));
         }
-        item.fields.iter().for_each(|field| text.push_str(&self.draw_field(field)));
-        if let Some(touches) = item.touches.and_then(|list| touches_words(list, escape_name)) {
+        item.fields
+            .iter()
+            .for_each(|field| text.push_str(&self.draw_field(field)));
+        if let Some(touches) = item
+            .touches
+            .and_then(|list| touches_words(list, escape_name))
+        {
             text.push_str(&format!("    touches {touches}\n"));
         }
         text
@@ -123,8 +152,12 @@ impl Paint {
         let path = escape_terminal(&field.path);
         let change = match Change::between_sides(field) {
             Change::Names { gone, come } => {
-                let gone = gone.iter().map(|name| self.bad(&format!("-{}", escape_name(name))));
-                let come = come.iter().map(|name| self.good(&format!("+{}", escape_name(name))));
+                let gone = gone
+                    .iter()
+                    .map(|name| self.bad(&format!("-{}", escape_name(name))));
+                let come = come
+                    .iter()
+                    .map(|name| self.good(&format!("+{}", escape_name(name))));
                 gone.chain(come).collect::<Vec<_>>().join(" ")
             }
             Change::Values { a, b } => format!("{} → {}", escape_terminal(&a), escape_terminal(&b)),

@@ -33,12 +33,19 @@ pub fn diff_markdown_within(
         return format!("### Policies: no change\n\n{base} and {head} mean the same.\n");
     }
     let items = list_items(report.diff);
-    let mut page = format!("### Policies: {base} → {head}\n\n{}", count_changes(report.diff));
+    let mut page = format!(
+        "### Policies: {base} → {head}\n\n{}",
+        count_changes(report.diff)
+    );
     if let Some(touches) = touches_words(&report.diff.touches, markdown_code) {
         page.push_str(&format!(". Touches {touches}"));
     }
     page.push_str(".\n\n");
-    let losses: Vec<String> = items.iter().filter(|item| item.loses).map(loss_line).collect();
+    let losses: Vec<String> = items
+        .iter()
+        .filter(|item| item.loses)
+        .map(loss_line)
+        .collect();
     match losses.len() {
         0 => page.push_str("No policy gives less, and no attachment matches less, than before.\n"),
         number => {
@@ -50,8 +57,14 @@ pub fn diff_markdown_within(
         }
     }
     let changes = count(items.len(), "change", "changes");
-    page.push_str(&format!("\n<details><summary>{changes} in detail</summary>\n\n"));
-    push_fitting(&mut page, items.iter().map(detail_lines).collect(), details_bytes);
+    page.push_str(&format!(
+        "\n<details><summary>{changes} in detail</summary>\n\n"
+    ));
+    push_fitting(
+        &mut page,
+        items.iter().map(detail_lines).collect(),
+        details_bytes,
+    );
     page.push_str("\n</details>\n");
     page
 }
@@ -79,7 +92,10 @@ fn subject_words(item: &Item<'_>) -> String {
         Subject::Policy(name) => format!("policy {}", markdown_code(name)),
         Subject::Attachment(document) => {
             let policy = markdown_code(policy_of(document));
-            format!("attachment of {policy} to {}", target_words(document, markdown_code))
+            format!(
+                "attachment of {policy} to {}",
+                target_words(document, markdown_code)
+            )
         }
     }
 }
@@ -103,7 +119,11 @@ fn loss_line(item: &Item<'_>) -> String {
     if !item.via.is_empty() {
         what.push(format!("through {}", join_names(&item.via, markdown_code)));
     }
-    let what = if what.is_empty() { String::new() } else { format!(": {}", what.join("; ")) };
+    let what = if what.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", what.join("; "))
+    };
     format!("- **{mark}** {}{what}\n", subject_words(item))
 }
 
@@ -132,8 +152,13 @@ fn detail_lines(item: &Item<'_>) -> String {
     if !item.via.is_empty() {
         line(format!("through {}", join_names(&item.via, markdown_code)));
     }
-    item.fields.iter().for_each(|change| line(field_words(change)));
-    if let Some(touches) = item.touches.and_then(|list| touches_words(list, markdown_code)) {
+    item.fields
+        .iter()
+        .for_each(|change| line(field_words(change)));
+    if let Some(touches) = item
+        .touches
+        .and_then(|list| touches_words(list, markdown_code))
+    {
         line(format!("touches {touches}"));
     }
     text
@@ -147,7 +172,10 @@ fn field_words(field: &FieldChange) -> String {
                 (!gone.is_empty()).then(|| format!("without {}", join_names(&gone, markdown_code)));
             let come =
                 (!come.is_empty()).then(|| format!("with {}", join_names(&come, markdown_code)));
-            format!("{path}: {}", gone.into_iter().chain(come).collect::<Vec<_>>().join("; "))
+            format!(
+                "{path}: {}",
+                gone.into_iter().chain(come).collect::<Vec<_>>().join("; ")
+            )
         }
         Change::Values { a, b } => format!("{path}: {} → {}", markdown_code(&a), markdown_code(&b)),
     }

@@ -13,10 +13,18 @@ fn set(files: &[(&str, &str)]) -> PolicySet {
             .filter(|text| !text.trim().is_empty())
             .map(|text| format!("apiVersion: refguard/v1\n{text}"))
             .collect();
-        all.append_loaded(load_file(*path, documents.join("---\n").into_bytes(), &Limits::DEFAULT));
+        all.append_loaded(load_file(
+            *path,
+            documents.join("---\n").into_bytes(),
+            &Limits::DEFAULT,
+        ));
     }
     let checked = check_documents(all, &Levels::default());
-    let found: Vec<&str> = checked.findings.iter().map(|f| f.message.as_str()).collect();
+    let found: Vec<&str> = checked
+        .findings
+        .iter()
+        .map(|f| f.message.as_str())
+        .collect();
     checked.set.unwrap_or_else(|| panic!("no set: {found:#?}"))
 }
 
@@ -102,7 +110,10 @@ fn losses_come_first_and_are_red() {
     let diff = diff_sets(&base(), &head());
     let text = super::diff_human(&DiffReport::new("a", "b", &diff), true);
     let first = text.split("\n\n").nth(1).expect("an item");
-    assert!(first.contains("\u{1b}[1m\u{1b}[31mloses\u{1b}[0m"), "{first:?}");
+    assert!(
+        first.contains("\u{1b}[1m\u{1b}[31mloses\u{1b}[0m"),
+        "{first:?}"
+    );
     let plain = super::diff_human(&DiffReport::new("a", "b", &diff), false);
     assert!(!plain.contains('\u{1b}'));
 }
@@ -111,7 +122,10 @@ fn losses_come_first_and_are_red() {
 fn no_change_is_said_in_both_forms() {
     let diff = diff_sets(&base(), &base());
     let report = DiffReport::new("production", "HEAD~1", &diff);
-    assert_eq!(super::diff_human(&report, true), "production and HEAD~1 mean the same\n");
+    assert_eq!(
+        super::diff_human(&report, true),
+        "production and HEAD~1 mean the same\n"
+    );
     assert_eq!(
         super::diff_markdown(&report),
         "### Policies: no change\n\n`production` and `HEAD~1` mean the same.\n"
@@ -120,10 +134,16 @@ fn no_change_is_said_in_both_forms() {
 
 #[test]
 fn a_change_that_loses_nothing_says_so() {
-    let more = set(&[("policies.yaml", &BASE.replace("add: [audit]", "add: [audit, secrets]"))]);
+    let more = set(&[(
+        "policies.yaml",
+        &BASE.replace("add: [audit]", "add: [audit, secrets]"),
+    )]);
     let diff = diff_sets(&base(), &more);
     let text = super::diff_markdown(&DiffReport::new("a", "b", &diff));
-    assert!(text.contains("No policy gives less") && !text.contains("**"), "{text}");
+    assert!(
+        text.contains("No policy gives less") && !text.contains("**"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -134,15 +154,32 @@ fn two_versions_side_by_side() {
             base.find_policy(name).expect("a policy").1,
             head.find_policy(name).expect("a policy").1,
         );
-        let a_name = VersionName { number: Some(3), commit: Some("0123456789abcdef0123") };
+        let a_name = VersionName {
+            number: Some(3),
+            commit: Some("0123456789abcdef0123"),
+        };
         let fields = compare_policies((&base, a), (&head, b));
         super::comparison_human(
-            &Comparison::new(name, a_name, VersionName { number: None, commit: None }, fields),
+            &Comparison::new(
+                name,
+                a_name,
+                VersionName {
+                    number: None,
+                    commit: None,
+                },
+                fields,
+            ),
             false,
         )
     };
-    insta::assert_snapshot!("comparison", ["baseline", "health", "checked"].map(of).join("\n"));
-    let same = VersionName { number: Some(1), commit: None };
+    insta::assert_snapshot!(
+        "comparison",
+        ["baseline", "health", "checked"].map(of).join("\n")
+    );
+    let same = VersionName {
+        number: Some(1),
+        commit: None,
+    };
     let text = super::comparison_human(&Comparison::new("p", same, same, Vec::new()), false);
     assert_eq!(text, "p: @1 and @1 mean the same\n");
 }
@@ -160,13 +197,19 @@ fn a_hostile_name_stays_a_name() {
     let report = DiffReport::new("<a>", "b\u{1b}[2J\n::error::", &diff);
     let text = super::diff_human(&report, false);
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
-    assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
+    assert!(
+        !text.lines().any(|line| line.trim_start().starts_with("::")),
+        "{text}"
+    );
     let text = super::diff_markdown(&report);
     assert!(!text.contains('\u{202e}'), "{text:?}");
     let outside = outside_of_code(&text);
     assert_eq!(outside.matches("</details>").count(), 1, "{outside}");
     assert_eq!(outside.matches("</summary>").count(), 1, "{outside}");
-    assert!(!outside.contains("<img") && !outside.contains("<b>"), "{outside}");
+    assert!(
+        !outside.contains("<img") && !outside.contains("<b>"),
+        "{outside}"
+    );
 }
 
 /// The text without its code spans. A span's fence is longer than any run of backticks in it.

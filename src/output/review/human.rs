@@ -21,12 +21,19 @@ pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
     let mut text = format!("{}\n", paint.strong(&escape_terminal(&verdict(review))));
     push_table(&mut text, review, style);
-    if let Some(weakening) = review.impact.as_ref().and_then(|impact| impact.weakening.as_ref()) {
+    if let Some(weakening) = review
+        .impact
+        .as_ref()
+        .and_then(|impact| impact.weakening.as_ref())
+    {
         let words = weakening_words(weakening, &quote_plain);
         text.push_str(&format!("{}: {words}\n", paint.bad("weakens")));
     }
     if let Some(replay) = &review.replay {
-        text.push_str(&format!("\nlogged requests: {}", replay_human(replay, style)));
+        text.push_str(&format!(
+            "\nlogged requests: {}",
+            replay_human(replay, style)
+        ));
     }
     if let Some(safeguards) = &review.safeguards {
         text.push_str(&safeguards_human(safeguards, style));
@@ -37,13 +44,22 @@ pub fn review_human(review: &Review, style: Style) -> String {
         &mut text,
         findings.iter().map(|group| {
             let first = group.first;
-            let mark =
-                if first.is_error() { paint.bad("new error") } else { paint.warn("new warning") };
+            let mark = if first.is_error() {
+                paint.bad("new error")
+            } else {
+                paint.warn("new warning")
+            };
             let (code, message) = (first.rule.code, &first.message);
-            format!("{mark}: {code} {}", escape_terminal(&format!("{}: {message}", group.places())))
+            format!(
+                "{mark}: {code} {}",
+                escape_terminal(&format!("{}: {message}", group.places()))
+            )
         }),
     );
-    let failures = review.tests.iter().flat_map(|tests| group_failures(&tests.report.cases));
+    let failures = review
+        .tests
+        .iter()
+        .flat_map(|tests| group_failures(&tests.report.cases));
     let failures: Vec<_> = failures.collect();
     push_list(
         &mut text,
@@ -52,7 +68,10 @@ pub fn review_human(review: &Review, style: Style) -> String {
             let why = escape_terminal(&first.differences.join("; ")).into_owned();
             let place = escape_terminal(&format!("{}:{}", first.file, first.line)).into_owned();
             let (whose, case) = (failure.whose(&quote_plain), quote_plain(&first.case));
-            format!("{}: {whose}: {why}; e.g. {case} ({place})", paint.bad("failed test"))
+            format!(
+                "{}: {whose}: {why}; e.g. {case} ({place})",
+                paint.bad("failed test")
+            )
         }),
     );
     push_list(
@@ -71,11 +90,23 @@ pub fn review_human(review: &Review, style: Style) -> String {
         &mut text,
         review.owners.iter().map(|owner| {
             let who = owner.owner.as_deref().unwrap_or("nobody is named as owner");
-            let policies: Vec<String> =
-                owner.policies.iter().take(8).map(|it| quote_plain(it)).collect();
+            let policies: Vec<String> = owner
+                .policies
+                .iter()
+                .take(8)
+                .map(|it| quote_plain(it))
+                .collect();
             let more = owner.policies.len().saturating_sub(policies.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("ask: {} ({}{more})", escape_terminal(who), policies.join(", "))
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            format!(
+                "ask: {} ({}{more})",
+                escape_terminal(who),
+                policies.join(", ")
+            )
         }),
     );
 
@@ -110,7 +141,11 @@ fn push_table(text: &mut String, review: &Review, style: Style) {
     let shown: Vec<Vec<String>> = rows.iter().take(ENTRIES).map(cells).collect();
     text.push_str(&format_table(&header, &shown, style));
     push_count(text, rows.len() - shown.len(), "row", "rows");
-    if let Some(why) = review.shift.as_ref().and_then(|shift| shift.left_out.as_ref()) {
+    if let Some(why) = review
+        .shift
+        .as_ref()
+        .and_then(|shift| shift.left_out.as_ref())
+    {
         text.push_str(&format!("not every name was asked: {why}\n"));
     }
 }
@@ -126,7 +161,10 @@ fn push_list(text: &mut String, lines: impl Iterator<Item = String>) {
 
 fn push_count(text: &mut String, left_out: usize, one: &str, many: &str) {
     if left_out > 0 {
-        text.push_str(&format!("  … and {} (--format json has all)\n", count(left_out, one, many)));
+        text.push_str(&format!(
+            "  … and {} (--format json has all)\n",
+            count(left_out, one, many)
+        ));
     }
 }
 
@@ -163,23 +201,35 @@ fn push_rest(text: &mut String, review: &Review) {
     );
     push_list(
         text,
-        review.tests.iter().flat_map(|tests| &tests.uncovered).map(|item| {
-            let place = escape_terminal(&format!("{}:{}", item.file, item.line)).into_owned();
-            format!("no test exercises: {} ({place})", item_words(item, &quote_plain))
-        }),
+        review
+            .tests
+            .iter()
+            .flat_map(|tests| &tests.uncovered)
+            .map(|item| {
+                let place = escape_terminal(&format!("{}:{}", item.file, item.line)).into_owned();
+                format!(
+                    "no test exercises: {} ({place})",
+                    item_words(item, &quote_plain)
+                )
+            }),
     );
 }
 
 /// The exact answer. Requests that name a policy themselves are only counted.
 fn push_regions(text: &mut String, review: &Review, style: Style) {
     let Some(impact) = &review.impact else { return };
-    let (requested, attached): (Vec<&Region>, Vec<&Region>) =
-        impact.regions.iter().partition(|region| region.requested.is_some());
+    let (requested, attached): (Vec<&Region>, Vec<&Region>) = impact
+        .regions
+        .iter()
+        .partition(|region| region.requested.is_some());
     let paragraphs = region_paragraphs(&attached, style);
     if !paragraphs.is_empty() {
         text.push_str("\nexactly, by patterns:\n");
     }
-    paragraphs.iter().take(REGIONS).for_each(|paragraph| text.push_str(paragraph));
+    paragraphs
+        .iter()
+        .take(REGIONS)
+        .for_each(|paragraph| text.push_str(paragraph));
     let left_out = paragraphs.len().saturating_sub(REGIONS) + impact.regions_left_out;
     push_count(text, left_out, "region", "regions");
     if !requested.is_empty() {

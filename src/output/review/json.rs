@@ -61,8 +61,8 @@ struct NamesRow<'r> {
     /// Names of the catalog; empty: as the region says.
     teams: &'r [String],
     models: &'r [String],
-    /// Indexes of `impact.regions`: what says teams or models that no catalog names, and what the requests have
-    /// besides.
+    /// Indexes of `impact.regions`: what says teams or models that no catalog names, and what the
+    /// requests have besides.
     region: Option<usize>,
     rest: Option<usize>,
     lost: &'r [String],
@@ -132,16 +132,37 @@ pub fn review_object(review: &Review) -> ReviewObject<'_> {
             ComingVersions::Unknown(_) => None,
         },
         coverage: review.tests.as_ref().and_then(coverage_object),
-        diff: review.diff.as_ref().map(|diff| DiffReport::new(&review.base, &review.head, diff)),
+        diff: review
+            .diff
+            .as_ref()
+            .map(|diff| DiffReport::new(&review.base, &review.head, diff)),
         impact: review.impact.as_ref(),
         replay: review.replay.as_ref(),
     }
 }
 
 fn names_row(row: &ShiftRow) -> NamesRow<'_> {
-    let ShiftRow { at, until, teams, models, region, rest, lost, gained } = row;
+    let ShiftRow {
+        at,
+        until,
+        teams,
+        models,
+        region,
+        rest,
+        lost,
+        gained,
+    } = row;
     let (at, until, region, rest) = (*at, *until, *region, *rest);
-    NamesRow { at, until, teams, models, region, rest, lost, gained }
+    NamesRow {
+        at,
+        until,
+        teams,
+        models,
+        region,
+        rest,
+        lost,
+        gained,
+    }
 }
 
 fn tests_object(tests: &ReviewedTests) -> Tests<'_> {
@@ -150,11 +171,17 @@ fn tests_object(tests: &ReviewedTests) -> Tests<'_> {
         passed: report.passed,
         failed: report.failed,
         cases: report.cases.iter().filter(|case| !case.ok).collect(),
-        base: tests.base.map(|(passed, failed)| Counted { passed, failed }),
+        base: tests
+            .base
+            .map(|(passed, failed)| Counted { passed, failed }),
     }
 }
 
 fn coverage_object(tests: &ReviewedTests) -> Option<Coverage<'_>> {
     let head = tests.report.coverage.as_ref()?;
-    Some(Coverage { base: tests.base_coverage, head: head.percent, uncovered: &tests.uncovered })
+    Some(Coverage {
+        base: tests.base_coverage,
+        head: head.percent,
+        uncovered: &tests.uncovered,
+    })
 }

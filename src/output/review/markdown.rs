@@ -1,5 +1,5 @@
-//! The review as a comment on a pull request: under what forges take, however much changed, and nothing of it
-//! anybody's markup but ours.
+//! The review as a comment on a pull request: under what forges take, however much changed, and
+//! nothing of it anybody's markup but ours.
 
 use refguard_core::prove::Region;
 use refguard_core::safeguards::SafeguardChange;
@@ -51,16 +51,18 @@ impl Page {
         PAGE.saturating_sub(self.text.len())
     }
 
-    /// A list with as many entries as fit, each whole, and the count of the others; nothing where there is none.
+    /// A list with as many entries as fit, each whole, and the count of the others; nothing where
+    /// there is none.
     fn push_list(&mut self, frame: Frame<'_>, bytes: usize, entries: &[String], left_out: usize) {
         if entries.is_empty() && left_out == 0 {
             return;
         }
         let (begin, end) = match frame {
             Frame::Open(heading) => (format!("\n### {heading}\n\n"), ""),
-            Frame::Folded(summary) => {
-                (format!("\n<details><summary>{summary}</summary>\n\n"), "\n</details>\n")
-            }
+            Frame::Folded(summary) => (
+                format!("\n<details><summary>{summary}</summary>\n\n"),
+                "\n</details>\n",
+            ),
         };
         let mut room = bytes.min(self.room().saturating_sub(begin.len() + end.len() + 200));
         let mut list = String::new();
@@ -103,11 +105,16 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     let findings = worst_first(group_findings(review.new.iter()));
     let listed = entries(findings.iter(), |group| finding_entry(group, places));
     page.push_list(Frame::Open("New findings"), LIST, &listed, 0);
-    let failures: Vec<Failure<'_>> =
-        review.tests.iter().flat_map(|tests| group_failures(&tests.report.cases)).collect();
+    let failures: Vec<Failure<'_>> = review
+        .tests
+        .iter()
+        .flat_map(|tests| group_failures(&tests.report.cases))
+        .collect();
     let listed = entries(failures.iter(), |failure| failure_entry(failure, places));
     page.push_list(Frame::Open("Failed tests"), LIST, &listed, 0);
-    let listed = entries(gate_words(review), |(of, word)| gate_entry(of, word, places));
+    let listed = entries(gate_words(review), |(of, word)| {
+        gate_entry(of, word, places)
+    });
     page.push_list(Frame::Open("Gates"), LIST, &listed, 0);
     let listed = entries(review.owners.iter(), owner_entry);
     page.push_list(Frame::Open("Whom to ask"), LIST, &listed, 0);
@@ -147,7 +154,14 @@ fn push_table(page: &mut Page, review: &Review) {
     table.push_str(&line(["---"; 6]));
     let mut shown = 0;
     for row in rows.iter().take(ENTRIES) {
-        let line = line([&row.teams, &row.models, &row.when, &row.with, &row.loses, &row.gains]);
+        let line = line([
+            &row.teams,
+            &row.models,
+            &row.when,
+            &row.with,
+            &row.loses,
+            &row.gains,
+        ]);
         if table.len() + line.len() > TABLE {
             break;
         }
@@ -157,14 +171,24 @@ fn push_table(page: &mut Page, review: &Review) {
     if shown < rows.len() {
         table.push_str(&format!("\n… and {} more rows\n", rows.len() - shown));
     }
-    if let Some(why) = review.shift.as_ref().and_then(|shift| shift.left_out.as_ref()) {
-        table.push_str(&format!("\nNot every name was asked: {}\n", markdown_words(why)));
+    if let Some(why) = review
+        .shift
+        .as_ref()
+        .and_then(|shift| shift.left_out.as_ref())
+    {
+        table.push_str(&format!(
+            "\nNot every name was asked: {}\n",
+            markdown_words(why)
+        ));
     }
     page.text.push_str(&table);
 }
 
 fn push_weakening(page: &mut Page, review: &Review) {
-    let weakening = review.impact.as_ref().and_then(|impact| impact.weakening.as_ref());
+    let weakening = review
+        .impact
+        .as_ref()
+        .and_then(|impact| impact.weakening.as_ref());
     if let Some(weakening) = weakening {
         let words = weakening_words(weakening, &|name| markdown_code(&clip_text(name, NAME)));
         if words.len() < LIST {
@@ -202,8 +226,15 @@ fn place_after(places: &PlaceLinks, file: &str, line: u32) -> String {
 
 fn finding_entry(group: &FindingGroup<'_>, places: &PlaceLinks) -> String {
     let first = group.first;
-    let mark = if first.is_error() { "**error**" } else { "warning" };
-    let help = first.help.as_ref().map(|help| format!("; {}", clip_sentence(help, SENTENCE)));
+    let mark = if first.is_error() {
+        "**error**"
+    } else {
+        "warning"
+    };
+    let help = first
+        .help
+        .as_ref()
+        .map(|help| format!("; {}", clip_sentence(help, SENTENCE)));
     let named = group.findings.iter().take(PLACES);
     let named = named.map(|it| place_after(places, &it.location.file, it.location.line));
     let mut at = named.collect::<Vec<_>>().join(", ");
@@ -221,7 +252,11 @@ fn finding_entry(group: &FindingGroup<'_>, places: &PlaceLinks) -> String {
 fn failure_entry(failure: &Failure<'_>, places: &PlaceLinks) -> String {
     let code = |name: &str| markdown_code(&clip_text(name, NAME));
     let first = failure.first;
-    let like = if failure.is_alike { "" } else { ", not all of them alike" };
+    let like = if failure.is_alike {
+        ""
+    } else {
+        ", not all of them alike"
+    };
     format!(
         "- {}{like}: {}; e.g. {} ({})\n",
         failure.whose(&code),
@@ -238,8 +273,9 @@ fn gate_entry(environment: &Foreseen, word: &GateWord, places: &PlaceLinks) -> S
         Says::Warned => "warns",
     };
     let place = word.file.iter().zip(word.line);
-    let place: String =
-        place.map(|(file, line)| format!(" {}", place_after(places, file, line))).collect();
+    let place: String = place
+        .map(|(file, line)| format!(" {}", place_after(places, file, line)))
+        .collect();
     let name = markdown_code(&clip_text(&environment.environment, NAME));
     let message = clip_sentence(&word.message, SENTENCE);
     format!("- {name}, gate *{}* {says}{place}: {message}\n", word.gate)
@@ -271,16 +307,26 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
         page.push_list(Frame::Folded("Safeguards gained"), LIST, &listed, 0);
     }
     let documents = changed_documents(review);
-    let listed = entries(documents.iter(), |document| document_entry(document, places));
+    let listed = entries(documents.iter(), |document| {
+        document_entry(document, places)
+    });
     let summary = format!("Documents that differ: {}", listed.len());
     page.push_list(Frame::Folded(&summary), LIST, &listed, 0);
     let version = |version: &crate::ops::ComingVersion| {
         let name = format!("{}@{}", version.policy, version.number);
         let name = markdown_code(&clip_text(&name, NAME + 12));
-        format!("- {name}{}\n", if version.removed { " (removed)" } else { "" })
+        format!(
+            "- {name}{}\n",
+            if version.removed { " (removed)" } else { "" }
+        )
     };
     let listed = entries(coming_versions(review).iter(), version);
-    page.push_list(Frame::Folded("Versions that the merge makes"), LIST, &listed, 0);
+    page.push_list(
+        Frame::Folded("Versions that the merge makes"),
+        LIST,
+        &listed,
+        0,
+    );
     let code = |name: &str| markdown_code(&clip_text(name, NAME));
     let uncovered = review.tests.iter().flat_map(|tests| &tests.uncovered);
     let listed = entries(uncovered, |item| {
@@ -292,14 +338,27 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
 
 fn document_entry(document: &ChangedDocument<'_>, places: &PlaceLinks) -> String {
     let name = markdown_code(&clip_text(document.name, NAME));
-    let fields: Vec<String> = document.fields.iter().map(|field| markdown_code(field)).collect();
-    let fields =
-        if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
+    let fields: Vec<String> = document
+        .fields
+        .iter()
+        .map(|field| markdown_code(field))
+        .collect();
+    let fields = if fields.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", fields.join(", "))
+    };
     let (file, line) = document.place;
     let file = clip_text(file, SENTENCE);
-    let place =
-        if document.is_gone { places.before(&file, line) } else { places.after(&file, line) };
-    format!("- {} {name} {}{fields}: {place}\n", document.what, document.how)
+    let place = if document.is_gone {
+        places.before(&file, line)
+    } else {
+        places.after(&file, line)
+    };
+    format!(
+        "- {} {name} {}{fields}: {place}\n",
+        document.what, document.how
+    )
 }
 
 /// The exact answer, folded; requests that name a policy themselves apart.
@@ -307,17 +366,25 @@ fn push_regions(page: &mut Page, review: &Review, places: &PlaceLinks) {
     let Some(impact) = &review.impact else { return };
     for sentence in impact.not_analysed.iter().take(PLACES) {
         let sentence = clip_sentence(sentence, SENTENCE);
-        page.text.push_str(&format!("\n**Not analysed**: {sentence}\n"));
+        page.text
+            .push_str(&format!("\n**Not analysed**: {sentence}\n"));
     }
-    let (requested, attached): (Vec<&Region>, Vec<&Region>) =
-        impact.regions.iter().partition(|region| region.requested.is_some());
+    let (requested, attached): (Vec<&Region>, Vec<&Region>) = impact
+        .regions
+        .iter()
+        .partition(|region| region.requested.is_some());
     let listed = region_entries(&attached, places);
     let left_out = impact.regions_left_out;
     let summary = "Exactly, by patterns: every other request gets what it got before";
     let summary = if impact.exact { summary } else { "By patterns" };
     page.push_list(Frame::Folded(summary), REGIONS, &listed, left_out);
     let listed = region_entries(&requested, places);
-    page.push_list(Frame::Folded("Requests that name a policy themselves"), REGIONS, &listed, 0);
+    page.push_list(
+        Frame::Folded("Requests that name a policy themselves"),
+        REGIONS,
+        &listed,
+        0,
+    );
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Who loses and gains what, as the rows of a table: in names of the catalog, or as the regions say.
+//! Who loses and gains what, as the rows of a table: in names of the catalog, or as the regions
+//! say.
 
 use refguard_core::prove::{Impact, Region};
 use refguard_core::questions::{Shift, ShiftRow};
@@ -30,7 +31,8 @@ pub struct NamedRow {
 /// The rows of a review's table.
 pub(super) fn rows_of(review: &Review, code: Code<'_>) -> Vec<NamedRow> {
     let both = review.shift.as_ref().zip(review.impact.as_ref());
-    both.map(|(shift, impact)| named_rows(shift, impact, code)).unwrap_or_default()
+    both.map(|(shift, impact)| named_rows(shift, impact, code))
+        .unwrap_or_default()
 }
 
 /// The rows of a table; `code` writes a name.
@@ -52,7 +54,8 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
     shift.rows.iter().map(row).collect()
 }
 
-/// The cells of teams and models that neither a catalog nor a region names: what was asked has none.
+/// The cells of teams and models that neither a catalog nor a region names: what was asked has
+/// none.
 fn asked_without() -> (String, String) {
     ("none".to_owned(), "none".to_owned())
 }

@@ -28,8 +28,10 @@ fn text() -> impl Strategy<Value = String> {
 /// A finding anywhere in a file, or nowhere in it.
 fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
     let real = (0u32..80, 0u32..80);
-    let claimed =
-        prop::option::weighted(0.3, (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200));
+    let claimed = prop::option::weighted(
+        0.3,
+        (0u32..200, 0u32..200, any::<u32>(), 0u32..200, 0u32..200),
+    );
     let place = (real, claimed).prop_map(move |((start, end), claimed)| {
         let mut location = file.locate_span(Span { start, end });
         if let Some((start, end, line, column, end_line)) = claimed {
@@ -43,7 +45,11 @@ fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
     let help = prop::option::of(text());
     (place, text(), help, related, any::<bool>()).prop_map(
         |(location, message, help, related, is_error)| Finding {
-            rule: if is_error { &unknown_field::RULE } else { &duplicate_key::RULE },
+            rule: if is_error {
+                &unknown_field::RULE
+            } else {
+                &duplicate_key::RULE
+            },
             severity: if is_error {
                 refguard_core::document::Severity::Error
             } else {
@@ -64,7 +70,10 @@ fn finding(file: SourceFile) -> impl Strategy<Value = Finding> {
 fn report() -> impl Strategy<Value = (SourceFile, Vec<Finding>)> {
     (text(), text()).prop_flat_map(|(path, text)| {
         let file = SourceFile::new(path, text);
-        (Just(file.clone()), prop::collection::vec(finding(file), 0..4))
+        (
+            Just(file.clone()),
+            prop::collection::vec(finding(file), 0..4),
+        )
     })
 }
 
@@ -79,11 +88,13 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether a CI runner would take the line for a command.
 fn obeyed(line: &str) -> bool {
-    let mut after_hashes =
-        line.match_indices("##").filter_map(|(at, hashes)| line.get(at + hashes.len()..));
+    let mut after_hashes = line
+        .match_indices("##")
+        .filter_map(|(at, hashes)| line.get(at + hashes.len()..));
     line.trim_start().starts_with("::")
         || after_hashes.any(|rest| {
-            rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).starts_with('[')
+            rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric())
+                .starts_with('[')
         })
 }
 
@@ -180,8 +191,14 @@ proptest! {
 
 /// A report of test cases whose names and differences are of any text, long or short.
 fn test_report() -> impl Strategy<Value = TestReport> {
-    let case =
-        (text(), text(), text(), prop::collection::vec(text(), 0..3), any::<bool>(), 1usize..800);
+    let case = (
+        text(),
+        text(),
+        text(),
+        prop::collection::vec(text(), 0..3),
+        any::<bool>(),
+        1usize..800,
+    );
     let case = case.prop_map(|(file, test, case, differences, ok, repeat)| CaseReport {
         file,
         line: 1,
@@ -194,7 +211,10 @@ fn test_report() -> impl Strategy<Value = TestReport> {
             action: refguard_core::document::FinalAction::Allow,
         },
         want: serde_json::Value::Null,
-        differences: differences.into_iter().map(|line| line.repeat(repeat)).collect(),
+        differences: differences
+            .into_iter()
+            .map(|line| line.repeat(repeat))
+            .collect(),
         near: Vec::new(),
     });
     prop::collection::vec(case, 0..14).prop_map(|cases| TestReport {

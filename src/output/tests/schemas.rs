@@ -17,7 +17,10 @@ fn faults(schema: &str, document: &Value) -> Vec<String> {
     // SARIF's pattern for `language` has a stray bracket that JavaScript lets pass and Rust does
     // not.
     let schema = parsed(&schema.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}?$"));
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
     validator
         .iter_errors(document)
         .map(|error| format!("{}: {error}", error.instance_path()))
@@ -45,13 +48,19 @@ fn sarif_results_name_their_rules() {
     assert_eq!(results.len(), fixture().findings.len());
     for result in results {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert_eq!(
+            run["tool"]["driver"]["rules"][index]["id"],
+            result["ruleId"]
+        );
     }
 }
 
 #[test]
 fn gitlab_follows_its_schema() {
-    assert_eq!(faults(GITLAB, &parsed(&fixture_as(Format::Gitlab))), [""; 0]);
+    assert_eq!(
+        faults(GITLAB, &parsed(&fixture_as(Format::Gitlab))),
+        [""; 0]
+    );
     assert_eq!(faults(GITLAB, &parsed(&clean_as(Format::Gitlab))), [""; 0]);
     let mut broken = parsed(&fixture_as(Format::Gitlab));
     broken[0]["severity"] = "error".into();
@@ -61,9 +70,17 @@ fn gitlab_follows_its_schema() {
 #[test]
 fn fingerprints_are_unique_and_outlive_a_move_of_lines() {
     let fingerprints = |text: &str| -> Vec<String> {
-        let loaded = load_file("policies/p.yaml", text.as_bytes().to_vec(), &Limits::DEFAULT);
-        let json =
-            parsed(&rendered(&loaded.findings, &loaded.sources, Format::Gitlab, Style::default()));
+        let loaded = load_file(
+            "policies/p.yaml",
+            text.as_bytes().to_vec(),
+            &Limits::DEFAULT,
+        );
+        let json = parsed(&rendered(
+            &loaded.findings,
+            &loaded.sources,
+            Format::Gitlab,
+            Style::default(),
+        ));
         json.as_array()
             .unwrap()
             .iter()
@@ -94,7 +111,10 @@ fn attributes(tag: &BytesStart<'_>) -> BTreeMap<String, String> {
                 .normalized_value(quick_xml::XmlVersion::Implicit1_0)
                 .unwrap()
                 .into_owned();
-            (String::from_utf8(attribute.key.as_ref().to_vec()).unwrap(), value)
+            (
+                String::from_utf8(attribute.key.as_ref().to_vec()).unwrap(),
+                value,
+            )
         })
         .collect()
 }
@@ -118,7 +138,11 @@ fn junit_schema() -> BTreeMap<String, Allowed> {
         let named = || values.get("name").cloned().unwrap_or_default();
         match (name(&tag).as_str(), values.get("ref")) {
             ("element", Some(child)) => {
-                schema.get_mut(&element).unwrap().children.insert(child.clone());
+                schema
+                    .get_mut(&element)
+                    .unwrap()
+                    .children
+                    .insert(child.clone());
             }
             ("element", None) => {
                 element = named();
@@ -156,12 +180,17 @@ fn junit_faults(report: &str) -> Vec<String> {
         };
         let element = name(tag);
         let allowed = &schema[&element];
-        if open.last().is_some_and(|parent| !schema[parent].children.contains(&element)) {
+        if open
+            .last()
+            .is_some_and(|parent| !schema[parent].children.contains(&element))
+        {
             faults.push(format!("<{element}> in <{}>", open.last().unwrap()));
         }
         let given: BTreeSet<String> = attributes(tag).into_keys().collect();
         faults.extend(
-            given.difference(&allowed.attributes).map(|extra| format!("<{element} {extra}>")),
+            given
+                .difference(&allowed.attributes)
+                .map(|extra| format!("<{element} {extra}>")),
         );
         faults.extend(
             allowed

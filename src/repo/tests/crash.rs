@@ -15,7 +15,10 @@ fn child() {
     if let Some(dir) = std::env::var_os(CHILD) {
         let git = Repo::open(dir.as_ref(), &GitEnv::from_process()).unwrap();
         let source = git.resolve("main", &[]).unwrap();
-        assert_eq!(promote(&git, source, "by the child").unwrap(), Outcome::Moved);
+        assert_eq!(
+            promote(&git, source, "by the child").unwrap(),
+            Outcome::Moved
+        );
     }
 }
 
@@ -31,7 +34,9 @@ fn in_child(repo: &TestRepo, point: &str) -> ExitStatus {
 }
 
 fn local_points() -> impl Iterator<Item = &'static str> {
-    FAULT_POINTS.into_iter().filter(|point| !point.contains("push"))
+    FAULT_POINTS
+        .into_iter()
+        .filter(|point| !point.contains("push"))
 }
 
 #[test]
@@ -56,7 +61,11 @@ fn killed_anywhere_the_tip_is_the_old_or_the_new_one_and_the_next_promotion_work
         must_promote(&repo.open(), source, "after");
         let ledger = production(&repo.open());
         assert_eq!(
-            (ledger.promotions.len(), ledger.external(), ledger.is_behind()),
+            (
+                ledger.promotions.len(),
+                ledger.external(),
+                ledger.is_behind()
+            ),
             (told.len() + 1, None, false)
         );
         repo.git(["fsck", "--strict"]);
@@ -69,8 +78,11 @@ fn a_write_that_fails_moves_nothing() {
         let repo = TestRepo::new();
         let source = repo.commit_file("a", "1");
         let old = must_promote(&repo.open(), source, "before");
-        let git =
-            Repo::open(repo.path(), &repo.env_with(&[("REFGUARD_TEST_FAIL_AT", point)])).unwrap();
+        let git = Repo::open(
+            repo.path(),
+            &repo.env_with(&[("REFGUARD_TEST_FAIL_AT", point)]),
+        )
+        .unwrap();
         let error = promote(&git, source, "never").unwrap_err();
         assert!(matches!(error, RepoError::Io { .. }), "{point}: {error}");
         assert_eq!(repo.id("production"), old, "{point}");

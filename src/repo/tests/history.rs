@@ -25,7 +25,10 @@ fn a_commit_is_read_whole() {
     );
     assert_eq!(commit.author.to_string(), "Ada <ada@example.org>");
     assert_eq!(commit.author.time.to_string(), "2023-11-14T23:13:20+01:00");
-    assert_eq!(commit.committer.time.to_string(), "2023-11-14T22:14:20+00:00");
+    assert_eq!(
+        commit.committer.time.to_string(),
+        "2023-11-14T22:14:20+00:00"
+    );
 }
 
 #[test]
@@ -33,13 +36,22 @@ fn refs_are_read_loose_and_packed_and_absent() {
     let repo = TestRepo::new();
     let commit = repo.commit_file("a", "1");
     repo.git(["branch", "production"]);
-    assert_eq!(repo.open().read_ref(&branch("production")).unwrap(), Some(commit));
+    assert_eq!(
+        repo.open().read_ref(&branch("production")).unwrap(),
+        Some(commit)
+    );
     repo.git(["pack-refs", "--all"]);
     assert!(!repo.path().join(".git/refs/heads/production").exists());
-    assert_eq!(repo.open().read_ref(&branch("production")).unwrap(), Some(commit));
+    assert_eq!(
+        repo.open().read_ref(&branch("production")).unwrap(),
+        Some(commit)
+    );
     assert_eq!(repo.open().read_ref(&branch("staging")).unwrap(), None);
     let error = repo.open().require_ref(&branch("staging")).unwrap_err();
-    assert_eq!(error.to_string(), "the ref `refs/heads/staging` does not exist");
+    assert_eq!(
+        error.to_string(),
+        "the ref `refs/heads/staging` does not exist"
+    );
 }
 
 #[test]
@@ -68,7 +80,10 @@ fn refs_that_are_no_plain_commit_are_errors_and_never_absent() {
         "0123456789012345678901234567890123456789\n",
     )
     .unwrap();
-    assert!(matches!(git.read_ref(&branch("broken")), Err(RepoError::MissingObject { .. })));
+    assert!(matches!(
+        git.read_ref(&branch("broken")),
+        Err(RepoError::MissingObject { .. })
+    ));
 }
 
 #[test]
@@ -81,15 +96,25 @@ fn an_environment_and_any_branch_come_before_a_tag_of_their_name() {
     let (git, production) = (repo.open(), branch("production"));
     let known = [("production", &production)];
     assert_eq!(git.resolve("production", &known).unwrap(), second);
-    assert_eq!(git.resolve("refs/heads/production", &known).unwrap(), second);
+    assert_eq!(
+        git.resolve("refs/heads/production", &known).unwrap(),
+        second
+    );
     assert_eq!(git.resolve("refs/tags/production", &known).unwrap(), first);
-    assert_eq!(git.resolve("production", &[]).unwrap(), second, "where it is only a branch, too");
+    assert_eq!(
+        git.resolve("production", &[]).unwrap(),
+        second,
+        "where it is only a branch, too"
+    );
     assert_eq!(git.resolve("production~1", &known).unwrap(), first);
     assert_eq!(git.resolve("production^{commit}", &known).unwrap(), second);
     let error = git.resolve("production~2", &known).unwrap_err();
     assert_eq!(error.to_string(), "no commit is named by `production~2`");
     repo.git(["update-ref", "-d", "refs/heads/production"]);
-    assert!(matches!(git.resolve("production", &known), Err(RepoError::NoSuchRef { .. })));
+    assert!(matches!(
+        git.resolve("production", &known),
+        Err(RepoError::NoSuchRef { .. })
+    ));
 }
 
 #[test]
@@ -115,7 +140,10 @@ fn anything_git_understands_is_a_revision() {
     assert_eq!(git.resolve("@{-1}", &[]).unwrap(), second);
     for text in ["", "nowhere", "-h", "--all", "HEAD~9", "0000000", "a\0b"] {
         let error = git.resolve(text, &[]).unwrap_err();
-        assert!(matches!(error, RepoError::NoSuchRevision { .. }), "{text:?}: {error}");
+        assert!(
+            matches!(error, RepoError::NoSuchRevision { .. }),
+            "{text:?}: {error}"
+        );
     }
     assert_eq!(
         git.resolve("HEAD:a", &[]).unwrap_err().to_string(),
@@ -146,18 +174,28 @@ fn the_first_parent_walk_passes_merges_by() {
 #[test]
 fn a_shallow_clone_gives_an_error_where_it_was_cut_and_never_an_end() {
     let repo = TestRepo::new();
-    let commits: Vec<CommitId> =
-        ["1", "2", "3", "4"].map(|text| repo.commit_file("a", text)).into();
+    let commits: Vec<CommitId> = ["1", "2", "3", "4"]
+        .map(|text| repo.commit_file("a", text))
+        .into();
     let clone = repo.cloned(&["--depth=2"]);
     let due = format!(
         "the history before commit {} is missing: this is a shallow clone",
         commits[2].short()
     );
-    assert_eq!(chain(&clone, "HEAD"), [Ok(commits[3]), Ok(commits[2]), Err(due)]);
+    assert_eq!(
+        chain(&clone, "HEAD"),
+        [Ok(commits[3]), Ok(commits[2]), Err(due)]
+    );
     let git = clone.open();
     assert!(git.is_ancestor(commits[2], commits[3]).unwrap());
-    assert!(matches!(git.is_ancestor(commits[0], commits[3]), Err(RepoError::Shallow { .. })));
-    assert!(matches!(git.on_first_parents(commits[0], commits[3]), Err(RepoError::Shallow { .. })));
+    assert!(matches!(
+        git.is_ancestor(commits[0], commits[3]),
+        Err(RepoError::Shallow { .. })
+    ));
+    assert!(matches!(
+        git.on_first_parents(commits[0], commits[3]),
+        Err(RepoError::Shallow { .. })
+    ));
     let whole = repo.cloned(&["--depth=9"]);
     assert_eq!(chain(&whole, "HEAD").len(), 4);
     assert!(chain(&whole, "HEAD").iter().all(Result::is_ok));

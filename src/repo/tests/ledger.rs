@@ -26,8 +26,18 @@ fn promotions_are_numbered_and_every_commit_stays_reachable() {
     assert_eq!(git.commit(tips[2]).unwrap().parents, [tips[1], sources[2]]);
     assert_eq!((ledger.external(), ledger.is_behind()), (None, false));
     assert_eq!(ledger.find(2).unwrap().record.source, sources[1]);
-    assert_eq!(git.require_ref(&RefName::new(LEDGER).unwrap()).unwrap(), tips[2]);
-    assert_eq!(git.promotion_at("production", tips[1]).unwrap().unwrap().record.number, 2);
+    assert_eq!(
+        git.require_ref(&RefName::new(LEDGER).unwrap()).unwrap(),
+        tips[2]
+    );
+    assert_eq!(
+        git.promotion_at("production", tips[1])
+            .unwrap()
+            .unwrap()
+            .record
+            .number,
+        2
+    );
     assert_eq!(git.promotion_at("staging", tips[1]).unwrap(), None);
     assert_eq!(ledger.at_time(1_700_000_060).unwrap().record.number, 3);
     assert!(ledger.at_time(1_700_000_059).is_none());
@@ -43,7 +53,10 @@ fn a_branch_that_was_there_before_the_first_promotion_is_an_external_entry() {
     assert_eq!((ledger.external(), ledger.next_number()), (Some(first), 1));
     let tip = must_promote(&git, second, "r");
     assert_eq!(git.commit(tip).unwrap().parents, [first, second]);
-    assert_eq!(entries(&production(&git)), ["1".to_owned(), format!("external {}", first.short())]);
+    assert_eq!(
+        entries(&production(&git)),
+        ["1".to_owned(), format!("external {}", first.short())]
+    );
 }
 
 #[test]
@@ -54,8 +67,10 @@ fn an_external_move_is_one_entry_and_numbers_and_holds_go_on() {
     let one = must_promote(&git, first, "r");
     let held = {
         let ledger = production(&git);
-        let record =
-            crate::repo::Record { hold: Some("audit".into()), ..record(&ledger, first, "hold") };
+        let record = crate::repo::Record {
+            hold: Some("audit".into()),
+            ..record(&ledger, first, "hold")
+        };
         let message = record.message("hold").unwrap();
         let new = NewCommit {
             tree: git.tree_of(one).unwrap(),
@@ -73,14 +88,28 @@ fn an_external_move_is_one_entry_and_numbers_and_holds_go_on() {
     let ledger = production(&git);
     assert_eq!((ledger.external(), ledger.next_number()), (Some(third), 3));
     assert_eq!(ledger.hold().unwrap().1, "audit");
-    assert_eq!(entries(&ledger), [format!("external {}", third.short()), "2".into(), "1".into()]);
+    assert_eq!(
+        entries(&ledger),
+        [
+            format!("external {}", third.short()),
+            "2".into(),
+            "1".into()
+        ]
+    );
 
     let tip = must_promote(&git, third, "r");
-    assert_eq!(git.commit(tip).unwrap().parents, [third, held], "the tip is the source here");
+    assert_eq!(
+        git.commit(tip).unwrap().parents,
+        [third, held],
+        "the tip is the source here"
+    );
     repo.git(["branch", "-f", "production", &second.to_string()]);
     let again = must_promote(&git, third, "r");
     assert_eq!(git.commit(again).unwrap().parents, [second, third, tip]);
-    let (x, y) = (format!("external {}", second.short()), format!("external {}", third.short()));
+    let (x, y) = (
+        format!("external {}", second.short()),
+        format!("external {}", third.short()),
+    );
     assert_eq!(entries(&production(&git)), ["4", &x, "3", &y, "2", "1"]);
 }
 
@@ -115,7 +144,11 @@ fn a_ledger_that_a_crash_left_behind_is_healed_by_the_next_promotion() {
     repo.git(["update-ref", LEDGER, &one.to_string()]);
     let ledger = production(&git);
     assert_eq!(
-        (ledger.last().unwrap().commit.id, ledger.external(), ledger.is_behind()),
+        (
+            ledger.last().unwrap().commit.id,
+            ledger.external(),
+            ledger.is_behind()
+        ),
         (two, None, true)
     );
     must_promote(&git, first, "three");
@@ -155,8 +188,13 @@ fn a_commit_that_only_claims_to_be_a_promotion_is_none() {
         };
         let message = record.message("forged").unwrap();
         let tree = git.tree_of(first).unwrap();
-        git.write_commit(&NewCommit { tree, parents: parents.into(), message, author: None })
-            .unwrap()
+        git.write_commit(&NewCommit {
+            tree,
+            parents: parents.into(),
+            message,
+            author: None,
+        })
+        .unwrap()
     };
     for forged in [
         claim(57, "production", &[one]),
@@ -187,8 +225,16 @@ fn a_shallow_clone_knows_that_it_does_not_know() {
     }
     let clone = repo.cloned(&["--depth=1", "--branch=production"]);
     let git = clone.open();
-    let ledger = git.ledger_from("production", &branch("production"), Some(clone.id("HEAD")), None);
-    assert!(matches!(ledger, Err(RepoError::Shallow { .. })), "{ledger:?}");
+    let ledger = git.ledger_from(
+        "production",
+        &branch("production"),
+        Some(clone.id("HEAD")),
+        None,
+    );
+    assert!(
+        matches!(ledger, Err(RepoError::Shallow { .. })),
+        "{ledger:?}"
+    );
 }
 
 #[test]
@@ -198,9 +244,16 @@ fn a_thousand_promotions_are_read_at_once() {
     let mut stream = String::new();
     let template = record(&production(&repo.open()), first, "r");
     for number in 1..=1000 {
-        let record = crate::repo::Record { number, ..template.clone() };
+        let record = crate::repo::Record {
+            number,
+            ..template.clone()
+        };
         let message = record.message("promote").unwrap();
-        let from = if number == 1 { format!("from {first}\n") } else { String::new() };
+        let from = if number == 1 {
+            format!("from {first}\n")
+        } else {
+            String::new()
+        };
         let who = "committer Bob <bob@example.org> 1700000000 +0000";
         stream.push_str(&format!(
             "commit refs/heads/production\n{who}\ndata {}\n{message}\n{from}\n",
@@ -210,8 +263,14 @@ fn a_thousand_promotions_are_read_at_once() {
     repo.fast_import(&stream);
     let git = repo.open();
     let ledger = production(&git);
-    assert_eq!((ledger.promotions.len(), ledger.next_number()), (1000, 1001));
+    assert_eq!(
+        (ledger.promotions.len(), ledger.next_number()),
+        (1000, 1001)
+    );
     let commit = promotion(&git, &ledger, first, "next").unwrap();
     assert_eq!(publish(&git, &ledger, commit).unwrap(), Outcome::Moved);
-    assert!(matches!(promote(&git, first, "and one more"), Ok(Outcome::Moved)));
+    assert!(matches!(
+        promote(&git, first, "and one more"),
+        Ok(Outcome::Moved)
+    ));
 }

@@ -38,13 +38,20 @@ fn promotion(
     let parents = ledger.next_parents(Some(source));
     // A real promotion may build a tree first; asking for the same one passes that way.
     let tree = repo.tree_with(Some(repo.tree_of(source)?), [])?;
-    repo.write_commit(&NewCommit { tree, parents, message, author: None })
+    repo.write_commit(&NewCommit {
+        tree,
+        parents,
+        message,
+        author: None,
+    })
 }
 
 /// Moves both refs from what the ledger found.
 fn publish(repo: &Repo, ledger: &Ledger, commit: CommitId) -> Result<Outcome, RepoError> {
     let (tip, recorded) = ledger.expected();
-    let both = repo.transaction("refguard: promote").set(&ledger.ref_name, tip, commit);
+    let both = repo
+        .transaction("refguard: promote")
+        .set(&ledger.ref_name, tip, commit);
     both.set(&ledger.ledger_name, recorded, commit).commit()
 }
 
@@ -63,7 +70,11 @@ fn must_promote(repo: &Repo, source: CommitId, reason: &str) -> CommitId {
 /// The numbers and reasons of all promotions, the oldest first.
 fn story(repo: &Repo) -> Vec<String> {
     let of = |it: &super::Promotion| {
-        format!("{} {}", it.record.number, it.record.reason.clone().unwrap_or_default())
+        format!(
+            "{} {}",
+            it.record.number,
+            it.record.reason.clone().unwrap_or_default()
+        )
     };
     production(repo).promotions.iter().rev().map(of).collect()
 }

@@ -13,7 +13,10 @@ fn a_sha256_repository_is_refused_in_a_sentence() {
     let repo = TestRepo::plain();
     repo.git(["init", "-q", "--object-format=sha256"]);
     let (said, help) = refusal(&repo);
-    assert!(said.contains("names its objects by sha256, which refguard cannot read"), "{said}");
+    assert!(
+        said.contains("names its objects by sha256, which refguard cannot read"),
+        "{said}"
+    );
     assert!(help.contains("--object-format=sha1"), "{help}");
 }
 
@@ -22,7 +25,10 @@ fn a_reftable_repository_is_refused_in_a_sentence_and_never_has_no_refs() {
     let repo = TestRepo::plain();
     repo.git(["init", "-q", "--ref-format=reftable"]);
     let (said, help) = refusal(&repo);
-    assert!(said.contains("keeps its refs as reftable, which refguard cannot read"), "{said}");
+    assert!(
+        said.contains("keeps its refs as reftable, which refguard cannot read"),
+        "{said}"
+    );
     assert!(help.contains("git refs migrate"), "{help}");
     assert!(matches!(
         Root::find(repo.path(), &repo.env()),
@@ -41,7 +47,9 @@ fn an_extension_nobody_knows_is_refused_too() {
 #[test]
 fn outside_git_there_is_a_root_but_no_repository() {
     let folder = TestRepo::plain();
-    folder.write("set/refguard.yaml", "").write("set/policies/a.yaml", "a");
+    folder
+        .write("set/refguard.yaml", "")
+        .write("set/policies/a.yaml", "a");
     let root = Root::find(&folder.path().join("set/policies"), &folder.env()).unwrap();
     assert_eq!(root.dir().unwrap(), folder.path().join("set"));
     assert_eq!(
@@ -82,9 +90,21 @@ fn the_prefix_is_the_same_in_commits_and_in_the_index() {
     let git = root.repo().unwrap();
     let due = ["policies/a.yaml", "refguard.yaml"];
     assert_eq!(paths(&root.list_work_tree(&everything).unwrap()), due);
-    assert_eq!(paths(&git.list_index(root.prefix(), &everything).unwrap()), due);
-    assert_eq!(paths(&git.list_commit(commit, root.prefix(), &everything).unwrap()), due);
-    assert_eq!(paths(&git.list_commit(commit, "sets/nowhere", &everything).unwrap()), [""; 0]);
+    assert_eq!(
+        paths(&git.list_index(root.prefix(), &everything).unwrap()),
+        due
+    );
+    assert_eq!(
+        paths(&git.list_commit(commit, root.prefix(), &everything).unwrap()),
+        due
+    );
+    assert_eq!(
+        paths(
+            &git.list_commit(commit, "sets/nowhere", &everything)
+                .unwrap()
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -94,10 +114,19 @@ fn a_bare_repository_has_commits_but_no_work_tree() {
     let bare = repo.cloned(&["--bare"]);
     let root = bare.root();
     assert_eq!(
-        paths(&root.repo().unwrap().list_commit(commit, "", &everything).unwrap()),
+        paths(
+            &root
+                .repo()
+                .unwrap()
+                .list_commit(commit, "", &everything)
+                .unwrap()
+        ),
         ["policies/a.yaml"]
     );
-    assert!(matches!(root.list_work_tree(&everything), Err(RepoError::NoWorkTree { .. })));
+    assert!(matches!(
+        root.list_work_tree(&everything),
+        Err(RepoError::NoWorkTree { .. })
+    ));
 }
 
 #[test]
@@ -113,8 +142,14 @@ fn a_linked_work_tree_has_its_own_files_and_index_and_the_common_refs() {
     assert_eq!(git.common_dir(), repo.path().join(".git"));
     assert_eq!(git.work_tree(), Some(linked.as_path()));
     assert_eq!(git.resolve("main", &[]).unwrap(), first);
-    assert_eq!(paths(&git.list_index("", &everything).unwrap()), ["b.yaml", "policies/a.yaml"]);
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), ["policies/a.yaml"]);
+    assert_eq!(
+        paths(&git.list_index("", &everything).unwrap()),
+        ["b.yaml", "policies/a.yaml"]
+    );
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        ["policies/a.yaml"]
+    );
 }
 
 #[test]
@@ -126,12 +161,24 @@ fn git_dir_and_work_tree_variables_are_heeded() {
     let git_dir = repo.path().join(".git");
     let env = |more: &[(&str, &str)]| elsewhere.env_with(more);
     let named = env(&[("GIT_DIR", git_dir.to_str().unwrap())]);
-    assert_eq!(Repo::open(elsewhere.path(), &named).unwrap().resolve("HEAD", &[]).unwrap(), commit);
+    assert_eq!(
+        Repo::open(elsewhere.path(), &named)
+            .unwrap()
+            .resolve("HEAD", &[])
+            .unwrap(),
+        commit
+    );
     let below = Repo::open(&repo.path().join(".git"), &env(&[("GIT_DIR", ".")])).unwrap();
     assert_eq!(below.work_tree(), Some(repo.path()));
-    let both = env(&[("GIT_DIR", git_dir.to_str().unwrap()), ("GIT_WORK_TREE", "files")]);
+    let both = env(&[
+        ("GIT_DIR", git_dir.to_str().unwrap()),
+        ("GIT_WORK_TREE", "files"),
+    ]);
     let root = Root::find(elsewhere.path(), &both).unwrap();
-    assert_eq!(paths(&root.list_work_tree(&everything).unwrap()), ["b.yaml"]);
+    assert_eq!(
+        paths(&root.list_work_tree(&everything).unwrap()),
+        ["b.yaml"]
+    );
 }
 
 #[test]
@@ -149,7 +196,10 @@ fn the_index_is_the_one_that_git_names() {
         (paths(&listing), texts(&listing)),
         (vec!["a.yaml".to_owned()], vec!["new".to_owned()])
     );
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), ["a.yaml", "staged.yaml"]);
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        ["a.yaml", "staged.yaml"]
+    );
 }
 
 #[test]
@@ -162,17 +212,26 @@ fn new_objects_in_quarantine_are_found() {
     let env: GitEnv = repo.env_with(&[
         ("GIT_DIR", repo.path().join(".git").to_str().unwrap()),
         ("GIT_OBJECT_DIRECTORY", objects.to_str().unwrap()),
-        ("GIT_ALTERNATE_OBJECT_DIRECTORIES", repo.path().join(".git/objects").to_str().unwrap()),
+        (
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+            repo.path().join(".git/objects").to_str().unwrap(),
+        ),
     ]);
     assert!(repo.open().commit(second).is_err());
     let git = Repo::open(repo.path(), &env).unwrap();
     assert_eq!(git.commit(second).unwrap().parents, [first]);
-    assert_eq!(git.reopen().unwrap().commit(second).unwrap().parents, [first]);
+    assert_eq!(
+        git.reopen().unwrap().commit(second).unwrap().parents,
+        [first]
+    );
 }
 
 #[test]
 fn a_missing_folder_is_said_plainly() {
     let repo = TestRepo::new();
     let error = Repo::open(&repo.path().join("nowhere"), &repo.env()).unwrap_err();
-    assert!(error.to_string().starts_with("cannot open the folder `"), "{error}");
+    assert!(
+        error.to_string().starts_with("cannot open the folder `"),
+        "{error}"
+    );
 }

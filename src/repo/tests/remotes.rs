@@ -12,12 +12,17 @@ struct World {
 fn world() -> World {
     let seed = TestRepo::new();
     let first = seed.commit_file("a", "1");
-    World { bare: seed.cloned(&["--bare"]), first }
+    World {
+        bare: seed.cloned(&["--bare"]),
+        first,
+    }
 }
 
 /// Taken whole.
 fn taken() -> PushOutcome {
-    PushOutcome::Taken { missing: Vec::new() }
+    PushOutcome::Taken {
+        missing: Vec::new(),
+    }
 }
 
 fn names() -> [RefName; 2] {
@@ -28,10 +33,17 @@ fn names() -> [RefName; 2] {
 fn fetched(git: &Repo) -> Ledger {
     let [tip, ledger] = names();
     let listed = git.list_remote("origin", None).unwrap();
-    git.fetch_environments("origin", &listed, &["production".to_owned()]).unwrap();
-    let copies = [tip.tracking("origin"), RefName::remote_ledger("origin", "production")];
+    git.fetch_environments("origin", &listed, &["production".to_owned()])
+        .unwrap();
+    let copies = [
+        tip.tracking("origin"),
+        RefName::remote_ledger("origin", "production"),
+    ];
     let [at, recorded] = copies.map(|copy| git.read_ref(&copy.unwrap()).unwrap());
-    assert_eq!([listed.refs.get(&tip), listed.refs.get(&ledger)], [at.as_ref(), recorded.as_ref()]);
+    assert_eq!(
+        [listed.refs.get(&tip), listed.refs.get(&ledger)],
+        [at.as_ref(), recorded.as_ref()]
+    );
     git.ledger_from("production", &tip, at, recorded).unwrap()
 }
 
@@ -51,9 +63,15 @@ fn a_push_is_taken_and_fetched_by_the_next() {
     let ledger = fetched(&git);
     let commit = promotion(&git, &ledger, world.first, "one").unwrap();
     assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
-    assert_eq!(publish(&git, &production(&git), commit).unwrap(), Outcome::Moved);
+    assert_eq!(
+        publish(&git, &production(&git), commit).unwrap(),
+        Outcome::Moved
+    );
     let ledger = fetched(&other);
-    assert_eq!((ledger.tip, ledger.next_number(), ledger.is_behind()), (Some(commit), 2, false));
+    assert_eq!(
+        (ledger.tip, ledger.next_number(), ledger.is_behind()),
+        (Some(commit), 2, false)
+    );
     let next = promotion(&other, &ledger, world.first, "two").unwrap();
     assert_eq!(push(&other, &ledger, next).unwrap(), taken());
     let tips = git.remote_refs("origin", &[&names()[0]]).unwrap();
@@ -71,7 +89,12 @@ fn of_two_clones_one_wins_and_the_other_is_told_who() {
         let late = promotion(&other, &theirs, world.first, &format!("two {round}")).unwrap();
         assert_eq!(push(&git, &mine, commit).unwrap(), taken());
         match push(&other, &theirs, late).unwrap() {
-            PushOutcome::Lost { name, expected, actual, .. } => {
+            PushOutcome::Lost {
+                name,
+                expected,
+                actual,
+                ..
+            } => {
                 assert_eq!(
                     (name, expected, actual),
                     (branch("production"), theirs.expected().0, Some(commit))
@@ -116,7 +139,13 @@ fn many_that_push_at_once_make_one_chain() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(ended.iter().filter(|(_, outcome)| *outcome == taken()).count(), 1);
+    assert_eq!(
+        ended
+            .iter()
+            .filter(|(_, outcome)| *outcome == taken())
+            .count(),
+        1
+    );
     assert_eq!(world.bare.id("refs/refguard/ledger/production"), tip);
 }
 
@@ -126,7 +155,9 @@ fn a_hook_of_the_remote_refuses_with_its_own_words() {
     let clone = world.bare.cloned(&[]);
     let git = clone.open();
     for hook in ["pre-receive", "update"] {
-        world.bare.hook(hook, "echo two reviews are needed >&2; exit 1");
+        world
+            .bare
+            .hook(hook, "echo two reviews are needed >&2; exit 1");
         let ledger = fetched(&git);
         let commit = promotion(&git, &ledger, world.first, "r").unwrap();
         match push(&git, &ledger, commit).unwrap() {
@@ -137,7 +168,11 @@ fn a_hook_of_the_remote_refuses_with_its_own_words() {
         }
         std::fs::remove_file(world.bare.path().join("hooks").join(hook)).unwrap();
     }
-    assert!(git.remote_refs("origin", &[&names()[0]]).unwrap().is_empty());
+    assert!(
+        git.remote_refs("origin", &[&names()[0]])
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -148,7 +183,10 @@ fn a_lock_on_the_remote_is_a_lost_race() {
     std::fs::write(world.bare.path().join("refs/heads/production.lock"), "").unwrap();
     let ledger = fetched(&git);
     let commit = promotion(&git, &ledger, world.first, "r").unwrap();
-    assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Lost { .. }));
+    assert!(matches!(
+        push(&git, &ledger, commit).unwrap(),
+        PushOutcome::Lost { .. }
+    ));
 }
 
 #[test]
@@ -160,7 +198,11 @@ fn where_there_is_no_answer_the_remote_is_asked() {
     let commit = promotion(&git, &ledger, world.first, "r").unwrap();
     let receive = clone.path().join(".git/receive");
     write_script(&receive, "exit 1");
-    clone.git(["config", "remote.origin.receivepack", receive.to_str().unwrap()]);
+    clone.git([
+        "config",
+        "remote.origin.receivepack",
+        receive.to_str().unwrap(),
+    ]);
     let error = push(&git, &ledger, commit).unwrap_err();
     assert!(
         matches!(error, RepoError::Git { .. }),
@@ -169,11 +211,20 @@ fn where_there_is_no_answer_the_remote_is_asked() {
 
     let pushed = format!("{commit}:refs/heads/production");
     let ledgered = format!("{commit}:refs/refguard/ledger/production");
-    world.bare.git(["fetch", "-q", clone.path().to_str().unwrap(), &pushed, &ledgered]);
+    world.bare.git([
+        "fetch",
+        "-q",
+        clone.path().to_str().unwrap(),
+        &pushed,
+        &ledgered,
+    ]);
     assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
 
     clone.git(["config", "remote.origin.url", "/nowhere"]);
-    assert!(matches!(push(&git, &ledger, commit).unwrap(), PushOutcome::Unknown { .. }));
+    assert!(matches!(
+        push(&git, &ledger, commit).unwrap(),
+        PushOutcome::Unknown { .. }
+    ));
     assert!(git.list_remote("origin", None).is_err());
     assert!(git.list_remote("--upload-pack=touch pwned", None).is_err());
     assert!(!clone.path().join("pwned").exists());
@@ -185,7 +236,10 @@ fn a_push_never_goes_against_history() {
     let clone = world.bare.cloned(&[]);
     let second = clone.commit_file("a", "2");
     let git = clone.open();
-    let back = git.push("origin").set(&branch("main"), Expected::At(second), world.first).send();
+    let back = git
+        .push("origin")
+        .set(&branch("main"), Expected::At(second), world.first)
+        .send();
     assert!(matches!(back, Err(RepoError::NotAFastForward { .. })));
 }
 
@@ -197,19 +251,28 @@ fn a_plain_fetch_brings_the_remotes_branches() {
     one.git(["push", "-q", "origin", "main"]);
     let git = two.open();
     git.fetch("origin").unwrap();
-    assert_eq!(git.require_ref(&branch("main").tracking("origin").unwrap()).unwrap(), second);
+    assert_eq!(
+        git.require_ref(&branch("main").tracking("origin").unwrap())
+            .unwrap(),
+        second
+    );
 }
 
 #[test]
 fn a_remote_that_hides_its_ledgers_has_taken_the_branch_all_the_same() {
     let world = world();
-    world.bare.git(["config", "receive.hideRefs", "refs/refguard"]);
+    world
+        .bare
+        .git(["config", "receive.hideRefs", "refs/refguard"]);
     let clone = world.bare.cloned(&[]);
     let git = clone.open();
     let ledger = fetched(&git);
     let commit = promotion(&git, &ledger, world.first, "r").unwrap();
     let missing = vec![names()[1].clone()];
-    assert_eq!(push(&git, &ledger, commit).unwrap(), PushOutcome::Taken { missing });
+    assert_eq!(
+        push(&git, &ledger, commit).unwrap(),
+        PushOutcome::Taken { missing }
+    );
     assert_eq!(world.bare.id("production"), commit);
 }
 
@@ -222,7 +285,9 @@ fn a_copy_of_what_the_remote_no_longer_has_is_dropped() {
     let commit = promotion(&git, &ledger, world.first, "r").unwrap();
     assert_eq!(push(&git, &ledger, commit).unwrap(), taken());
     assert_eq!(fetched(&git).tip, Some(commit));
-    world.bare.git(["update-ref", "-d", "refs/heads/production"]);
+    world
+        .bare
+        .git(["update-ref", "-d", "refs/heads/production"]);
     let ledger = fetched(&git);
     assert_eq!((ledger.tip, ledger.recorded), (None, Some(commit)));
 }

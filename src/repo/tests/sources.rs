@@ -26,10 +26,17 @@ fn entries_are_sorted_by_bytes_and_carry_sizes_and_contents() {
         git.list_index("", &everything).unwrap(),
         git.list_commit(commit, "", &everything).unwrap(),
     ] {
-        assert_eq!(paths(&listing), ["B.yaml", "a-b.yaml", "a.yaml", "a/z.yaml"]);
+        assert_eq!(
+            paths(&listing),
+            ["B.yaml", "a-b.yaml", "a.yaml", "a/z.yaml"]
+        );
         assert_eq!(texts(&listing), ["4444", "333", "22", "1"]);
         assert_eq!(
-            listing.entries.iter().map(|entry| entry.size).collect::<Vec<_>>(),
+            listing
+                .entries
+                .iter()
+                .map(|entry| entry.size)
+                .collect::<Vec<_>>(),
             [4, 3, 2, 1]
         );
     }
@@ -44,7 +51,10 @@ fn only_what_is_wanted_is_listed() {
     let (root, git) = (repo.root(), repo.open());
     assert_eq!(paths(&root.list_work_tree(&yaml).unwrap()), ["a.yaml"]);
     assert_eq!(paths(&git.list_index("", &yaml).unwrap()), ["a.yaml"]);
-    assert_eq!(paths(&git.list_commit(commit, "", &yaml).unwrap()), ["a.yaml"]);
+    assert_eq!(
+        paths(&git.list_commit(commit, "", &yaml).unwrap()),
+        ["a.yaml"]
+    );
 }
 
 #[test]
@@ -56,8 +66,11 @@ fn ignored_files_are_left_out_unless_git_tracks_them() {
         .write("local.yaml", "")
         .write("x.tmp.yaml", "")
         .write("keep.tmp.yaml", "");
-    repo.write("build/out.yaml", "").write("build/tracked.yaml", "").write("t.tmp.yaml", "");
-    repo.write("excluded.yaml", "").write(".git/info/exclude", "excluded.yaml\n");
+    repo.write("build/out.yaml", "")
+        .write("build/tracked.yaml", "")
+        .write("t.tmp.yaml", "");
+    repo.write("excluded.yaml", "")
+        .write(".git/info/exclude", "excluded.yaml\n");
     repo.git(["add", "-f", "build/tracked.yaml", "t.tmp.yaml"]);
     let due = [
         ".gitignore",
@@ -76,7 +89,8 @@ fn rules_above_the_root_hold_in_it_and_an_ignored_root_is_read_whole() {
     repo.write(".gitignore", "*.tmp.yaml\n/target/\n")
         .write("set/a.tmp.yaml", "")
         .write("set/a.yaml", "");
-    repo.write("target/set/b.yaml", "").write("target/set/b.tmp.yaml", "");
+    repo.write("target/set/b.yaml", "")
+        .write("target/set/b.tmp.yaml", "");
     let list = |below: &str| {
         let root = Root::find(&repo.path().join(below), &repo.env()).unwrap();
         paths(&root.list_work_tree(&everything).unwrap())
@@ -101,7 +115,10 @@ fn dot_folders_are_not_searched_in_any_source() {
         .write("d.yaml", "");
     let commit = repo.commit("all");
     assert_eq!(work_tree(&repo), [".c.yaml", "d.yaml"]);
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), [".c.yaml", "d.yaml"]);
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        [".c.yaml", "d.yaml"]
+    );
     assert_eq!(
         paths(&repo.open().list_commit(commit, "", &everything).unwrap()),
         [".c.yaml", "d.yaml"]
@@ -132,14 +149,22 @@ fn links_under_the_root_are_followed_in_the_work_tree_and_reported_in_commits() 
         "real/a.yaml",
         "real/loop Symlink",
     ];
-    assert_eq!(paths(&repo.open().list_commit(commit, "", &everything).unwrap()), due);
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), due);
+    assert_eq!(
+        paths(&repo.open().list_commit(commit, "", &everything).unwrap()),
+        due
+    );
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        due
+    );
 }
 
 #[test]
 fn a_mounted_config_map_is_read_once_through_its_links() {
     let mount = TestRepo::plain();
-    mount.write("..2026_01/policies/a.yaml", "a").write("..2026_01/catalog.yaml", "c");
+    mount
+        .write("..2026_01/policies/a.yaml", "a")
+        .write("..2026_01/catalog.yaml", "c");
     symlink("..2026_01", mount.path().join("..data")).unwrap();
     symlink("..data/policies", mount.path().join("policies")).unwrap();
     symlink("..data/catalog.yaml", mount.path().join("catalog.yaml")).unwrap();
@@ -155,8 +180,11 @@ fn crossed_links_come_to_an_end() {
     for name in ["a", "b", "c", "d", "e", "f"] {
         folder.write(&format!("{name}/{name}.yaml"), "");
         for other in ["a", "b", "c", "d", "e", "f"] {
-            symlink(format!("../{other}"), folder.path().join(name).join(format!("to-{other}")))
-                .unwrap();
+            symlink(
+                format!("../{other}"),
+                folder.path().join(name).join(format!("to-{other}")),
+            )
+            .unwrap();
         }
     }
     let listed = work_tree(&folder);
@@ -172,26 +200,58 @@ fn repositories_inside_are_not_entered() {
     repo.write("inner/b.yaml", "");
     repo.git(["-C", "inner", "add", "."]);
     repo.git(["-C", "inner", "commit", "-q", "-m", "inner"]);
-    repo.git(["-c", "advice.addEmbeddedRepo=false", "add", "a.yaml", "inner"]);
+    repo.git([
+        "-c",
+        "advice.addEmbeddedRepo=false",
+        "add",
+        "a.yaml",
+        "inner",
+    ]);
     repo.git(["commit", "-q", "-m", "both"]);
     let due = ["a.yaml", "inner Submodule"];
     assert_eq!(work_tree(&repo), due);
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), due);
-    assert_eq!(paths(&repo.open().list_commit(repo.id("HEAD"), "", &everything).unwrap()), due);
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        due
+    );
+    assert_eq!(
+        paths(
+            &repo
+                .open()
+                .list_commit(repo.id("HEAD"), "", &everything)
+                .unwrap()
+        ),
+        due
+    );
 }
 
 #[test]
 fn paths_that_are_not_utf8_are_entries_and_do_not_vanish() {
     let repo = TestRepo::new();
     fs::create_dir(repo.path().join(std::ffi::OsStr::from_bytes(b"d\xff"))).unwrap();
-    fs::write(repo.path().join(std::ffi::OsStr::from_bytes(b"d\xff/a.yaml")), "").unwrap();
-    fs::write(repo.path().join(std::ffi::OsStr::from_bytes(b"x\xff.yaml")), "").unwrap();
+    fs::write(
+        repo.path()
+            .join(std::ffi::OsStr::from_bytes(b"d\xff/a.yaml")),
+        "",
+    )
+    .unwrap();
+    fs::write(
+        repo.path().join(std::ffi::OsStr::from_bytes(b"x\xff.yaml")),
+        "",
+    )
+    .unwrap();
     let commit = repo.commit("bytes");
     let due = ["d\u{fffd} NotUtf8", "x\u{fffd}.yaml NotUtf8"];
     assert_eq!(work_tree(&repo), due);
-    assert_eq!(paths(&repo.open().list_commit(commit, "", &everything).unwrap()), due);
+    assert_eq!(
+        paths(&repo.open().list_commit(commit, "", &everything).unwrap()),
+        due
+    );
     let due = ["d\u{fffd}/a.yaml NotUtf8", "x\u{fffd}.yaml NotUtf8"];
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), due);
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        due
+    );
 }
 
 #[test]
@@ -205,7 +265,10 @@ fn the_index_tells_open_merges_and_leaves_out_what_is_only_intended() {
     assert!(!repo.try_git(&["merge", "-q", "other"]).status.success());
     repo.write("b.yaml", "b");
     repo.git(["add", "-N", "b.yaml"]);
-    assert_eq!(paths(&repo.open().list_index("", &everything).unwrap()), ["a.yaml Unmerged"]);
+    assert_eq!(
+        paths(&repo.open().list_index("", &everything).unwrap()),
+        ["a.yaml Unmerged"]
+    );
     assert_eq!(work_tree(&repo), ["a.yaml", "b.yaml"]);
 }
 
@@ -213,7 +276,13 @@ fn the_index_tells_open_merges_and_leaves_out_what_is_only_intended() {
 fn special_files_and_unreadable_folders_are_told() {
     let folder = TestRepo::plain();
     let pipe = folder.path().join("pipe.yaml");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(work_tree(&folder), ["pipe.yaml Special"]);
 }
 
@@ -224,8 +293,14 @@ fn a_missing_blob_is_an_error_that_names_it() {
     let blob = repo.git(["rev-parse", "HEAD:a.yaml"]);
     let (folder, file) = blob.split_at(2);
     fs::remove_file(repo.path().join(".git/objects").join(folder).join(file)).unwrap();
-    let error = repo.open().list_commit(commit, "", &everything).unwrap_err();
-    assert_eq!(error.to_string(), format!("the object {blob} is missing from the repository"));
+    let error = repo
+        .open()
+        .list_commit(commit, "", &everything)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the object {blob} is missing from the repository")
+    );
 }
 
 #[test]
@@ -237,11 +312,17 @@ fn changes_are_found_in_changed_folders_and_moves_are_two() {
         .write("out.yaml", "o");
     let old = repo.commit("old");
     fs::remove_dir_all(repo.path().join("set/b")).unwrap();
-    repo.write("set/b2/2.yaml", "2").write("set/c.yaml", "C").write("out.yaml", "O");
-    repo.write("set/.hidden/x.yaml", "x").write("set/b", "now a file");
+    repo.write("set/b2/2.yaml", "2")
+        .write("set/c.yaml", "C")
+        .write("out.yaml", "O");
+    repo.write("set/.hidden/x.yaml", "x")
+        .write("set/b", "now a file");
     let new = repo.commit("new");
     let git = repo.open();
-    let (old, new) = (Some(git.tree_of(old).unwrap()), Some(git.tree_of(new).unwrap()));
+    let (old, new) = (
+        Some(git.tree_of(old).unwrap()),
+        Some(git.tree_of(new).unwrap()),
+    );
     let show = |old, new, prefix: &str| -> Vec<String> {
         let changes = git.diff_trees(old, new, prefix, &everything).unwrap();
         let sign = |side: Option<_>| if side.is_some() { '+' } else { '-' };
@@ -250,8 +331,14 @@ fn changes_are_found_in_changed_folders_and_moves_are_two() {
             .map(|change| format!("{}{} {}", sign(change.old), sign(change.new), change.path))
             .collect()
     };
-    assert_eq!(show(old, new, "set"), ["-+ b", "+- b/2.yaml", "-+ b2/2.yaml", "++ c.yaml"]);
-    assert_eq!(show(None, old, "set"), ["-+ a/1.yaml", "-+ b/2.yaml", "-+ c.yaml"]);
+    assert_eq!(
+        show(old, new, "set"),
+        ["-+ b", "+- b/2.yaml", "-+ b2/2.yaml", "++ c.yaml"]
+    );
+    assert_eq!(
+        show(None, old, "set"),
+        ["-+ a/1.yaml", "-+ b/2.yaml", "-+ c.yaml"]
+    );
     assert_eq!(show(new, new, ""), [""; 0]);
     assert_eq!(show(old, None, "set/a"), ["+- 1.yaml"]);
 }
@@ -260,7 +347,9 @@ fn changes_are_found_in_changed_folders_and_moves_are_two() {
 fn changes_are_what_two_listings_tell_apart() {
     let repo = TestRepo::new();
     // Names that git sorts differently as a file and as a folder.
-    let places = ["a", "a/x", "a/y/z", "a.b", "a-b/x", "a0", "b/x", "b.c/x", "c"];
+    let places = [
+        "a", "a/x", "a/y/z", "a.b", "a-b/x", "a0", "b/x", "b.c/x", "c",
+    ];
     let mut trees = Vec::new();
     for round in 0..10_usize {
         repo.git(["rm", "-rq", "--ignore-unmatch", "."]);
@@ -288,15 +377,26 @@ fn changes_are_what_two_listings_tell_apart() {
             due.sort();
             due.dedup();
             due.retain(|path| before.get(*path) != after.get(*path));
-            let found = git.diff_trees(Some(*old), Some(*new), "", &everything).unwrap();
+            let found = git
+                .diff_trees(Some(*old), Some(*new), "", &everything)
+                .unwrap();
             assert_eq!(
-                found.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(),
+                found
+                    .iter()
+                    .map(|change| change.path.to_string())
+                    .collect::<Vec<_>>(),
                 due.into_iter().cloned().collect::<Vec<_>>()
             );
             for change in found {
                 let blob = |side: Option<crate::repo::Side>| side.and_then(|side| side.blob);
-                assert_eq!(blob(change.old), before.get(&*change.path).copied().flatten());
-                assert_eq!(blob(change.new), after.get(&*change.path).copied().flatten());
+                assert_eq!(
+                    blob(change.old),
+                    before.get(&*change.path).copied().flatten()
+                );
+                assert_eq!(
+                    blob(change.new),
+                    after.get(&*change.path).copied().flatten()
+                );
             }
         }
     }
@@ -305,7 +405,10 @@ fn changes_are_what_two_listings_tell_apart() {
 #[test]
 fn a_sparse_checkout_hides_no_file_and_a_file_that_is_there_counts_as_it_is() {
     let repo = TestRepo::new();
-    repo.write("a/1.yaml", "one").write("b/2.yaml", "two").write("top.yaml", "top").commit("one");
+    repo.write("a/1.yaml", "one")
+        .write("b/2.yaml", "two")
+        .write("top.yaml", "top")
+        .commit("one");
     repo.git(["sparse-checkout", "set", "--no-cone", "/a/"]);
     assert!(!repo.path().join("b/2.yaml").exists());
     let listed = || texts(&repo.root().list_work_tree(&everything).unwrap());
@@ -318,7 +421,9 @@ fn a_sparse_checkout_hides_no_file_and_a_file_that_is_there_counts_as_it_is() {
 #[test]
 fn an_index_in_parts_is_read_as_git_reads_it() {
     let repo = TestRepo::new();
-    repo.write("a.yaml", "one").write("s/b.yaml", "two").commit("one");
+    repo.write("a.yaml", "one")
+        .write("s/b.yaml", "two")
+        .commit("one");
     let whole = repo.open().staged_sides("", &everything).unwrap();
     repo.git(["update-index", "--split-index"]);
     repo.write("s/b.yaml", "other").git(["add", "-A"]);
@@ -330,7 +435,10 @@ fn an_index_in_parts_is_read_as_git_reads_it() {
     assert_eq!(staged[0], whole[0]);
     assert_ne!(staged[1], whole[1]);
     let listing = repo.open();
-    assert_eq!(texts(&listing.list_index("s", &everything).unwrap()), ["other"]);
+    assert_eq!(
+        texts(&listing.list_index("s", &everything).unwrap()),
+        ["other"]
+    );
 }
 
 #[test]
@@ -352,11 +460,26 @@ fn a_tree_with_two_entries_of_one_name_is_refused_by_every_reader() {
     let sound: crate::repo::TreeId = twice(["a.yaml", "b.yaml"]);
     let unsound: crate::repo::TreeId = twice(["a.yaml", "a.yaml"]);
     let message = "the tree holds `a.yaml` twice";
-    assert_eq!(git.list_tree(unsound, "", &everything).unwrap_err().to_string(), message);
-    assert_eq!(git.tree_sides(unsound, "", &everything).unwrap_err().to_string(), message);
+    assert_eq!(
+        git.list_tree(unsound, "", &everything)
+            .unwrap_err()
+            .to_string(),
+        message
+    );
+    assert_eq!(
+        git.tree_sides(unsound, "", &everything)
+            .unwrap_err()
+            .to_string(),
+        message
+    );
     for old in [None, Some(sound)] {
-        let error = git.diff_trees(old, Some(unsound), "", &everything).unwrap_err();
+        let error = git
+            .diff_trees(old, Some(unsound), "", &everything)
+            .unwrap_err();
         assert_eq!(error.to_string(), message);
     }
-    assert!(git.diff_trees(Some(unsound), Some(sound), "", &everything).is_ok());
+    assert!(
+        git.diff_trees(Some(unsound), Some(sound), "", &everything)
+            .is_ok()
+    );
 }

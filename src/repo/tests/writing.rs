@@ -22,8 +22,12 @@ fn a_tree_is_built_from_another_by_paths() {
     let base = git.tree_of(commit).unwrap();
     let new = TreeItem::file(git.write_blob("new").unwrap());
     let taken = git.item_at(base, "a/b/2.yaml").unwrap();
-    let changes =
-        [("c/3.yaml", None), ("a/b/1.yaml", Some(new)), ("d/e/2.yaml", taken), ("top.yaml", None)];
+    let changes = [
+        ("c/3.yaml", None),
+        ("a/b/1.yaml", Some(new)),
+        ("d/e/2.yaml", taken),
+        ("top.yaml", None),
+    ];
     // The name is known without writing, also of folders that git sorts by a slash.
     let named = git.tree_id_with(Some(base), changes).unwrap();
     let tree = git.tree_with(Some(base), changes).unwrap();
@@ -31,18 +35,32 @@ fn a_tree_is_built_from_another_by_paths() {
     let listing = git.list_tree(tree, "", &everything).unwrap();
     assert_eq!(paths(&listing), ["a/b/1.yaml", "a/b/2.yaml", "d/e/2.yaml"]);
     assert_eq!(texts(&listing), ["new", "2", "2"]);
-    assert!(git.item_at(tree, "c").unwrap().is_none(), "an empty folder vanishes");
+    assert!(
+        git.item_at(tree, "c").unwrap().is_none(),
+        "an empty folder vanishes"
+    );
 
     assert_eq!(git.tree_with(Some(base), []).unwrap(), base);
-    assert_eq!(git.tree_with(Some(base), [("a/x/y", None), ("top.yaml/z", None)]).unwrap(), base);
-    let turned =
-        git.tree_with(Some(base), [("top.yaml", None), ("top.yaml/z", Some(new))]).unwrap();
+    assert_eq!(
+        git.tree_with(Some(base), [("a/x/y", None), ("top.yaml/z", None)])
+            .unwrap(),
+        base
+    );
+    let turned = git
+        .tree_with(Some(base), [("top.yaml", None), ("top.yaml/z", Some(new))])
+        .unwrap();
     assert!(git.item_at(turned, "top.yaml/z").unwrap().is_some());
     let empty = git.tree_with(None, [("x", None)]).unwrap();
-    assert_eq!(empty.to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+    assert_eq!(
+        empty.to_string(),
+        "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    );
     for bad in ["", "/a", "a//b", "a/../b", ".git/config", "a/.GIT/x", "a/"] {
         assert!(
-            matches!(git.tree_with(Some(base), [(bad, Some(new))]), Err(RepoError::BadPath { .. })),
+            matches!(
+                git.tree_with(Some(base), [(bad, Some(new))]),
+                Err(RepoError::BadPath { .. })
+            ),
             "{bad}"
         );
     }
@@ -74,11 +92,29 @@ fn a_commit_takes_its_people_from_git_unless_told_otherwise() {
         author: None,
     };
     let plain = git.commit(git.write_commit(&new).unwrap()).unwrap();
-    assert_eq!((plain.author.name.as_str(), plain.committer.name.as_str()), ("Ada", "Bob"));
-    assert_eq!((plain.message.as_str(), plain.parents), ("é\n", vec![first]));
-    let time = Time { seconds: 86_400, offset_minutes: -210 };
-    let author = Person { name: "Eve".into(), email: "eve@example.org".into(), time };
-    let other = git.write_commit(&NewCommit { author: Some(author.clone()), ..new }).unwrap();
+    assert_eq!(
+        (plain.author.name.as_str(), plain.committer.name.as_str()),
+        ("Ada", "Bob")
+    );
+    assert_eq!(
+        (plain.message.as_str(), plain.parents),
+        ("é\n", vec![first])
+    );
+    let time = Time {
+        seconds: 86_400,
+        offset_minutes: -210,
+    };
+    let author = Person {
+        name: "Eve".into(),
+        email: "eve@example.org".into(),
+        time,
+    };
+    let other = git
+        .write_commit(&NewCommit {
+            author: Some(author.clone()),
+            ..new
+        })
+        .unwrap();
     assert_eq!(git.commit(other).unwrap().author, author);
 }
 
@@ -87,14 +123,26 @@ fn without_a_name_nothing_is_written_and_the_help_says_what_to_do() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     repo.git(["config", "user.useConfigOnly", "true"]);
-    let names =
-        ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+    let names = [
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+    ];
     let git = Repo::open(repo.path(), &repo.env_without(&names)).unwrap();
     let error = promote(&git, first, "r").unwrap_err();
     assert!(matches!(error, RepoError::NoIdentity), "{error}");
-    assert!(error.help().unwrap().contains("git config --global user.name"));
+    assert!(
+        error
+            .help()
+            .unwrap()
+            .contains("git config --global user.name")
+    );
     repo.write("b", "b");
-    assert!(matches!(git.commit_files(["b"], "b"), Err(RepoError::NoIdentity)));
+    assert!(matches!(
+        git.commit_files(["b"], "b"),
+        Err(RepoError::NoIdentity)
+    ));
     assert_eq!(git.read_ref(&branch("production")).unwrap(), None);
 }
 
@@ -125,14 +173,25 @@ fn a_wrong_lease_loses_and_says_what_is_there() {
     let repo = TestRepo::new();
     let commits = ["1", "2", "3"].map(|text| repo.commit_file("a", text));
     let (git, name) = (repo.open(), branch("production"));
-    let set = |expected, new| git.transaction("test").set(&name, expected, new).commit().unwrap();
+    let set = |expected, new| {
+        git.transaction("test")
+            .set(&name, expected, new)
+            .commit()
+            .unwrap()
+    };
     let lost = |outcome| match outcome {
         Outcome::Lost(lost) => (lost.expected, lost.actual),
         other => panic!("{other:?}"),
     };
-    assert_eq!(lost(set(Expected::At(commits[0]), commits[1])), (Expected::At(commits[0]), None));
+    assert_eq!(
+        lost(set(Expected::At(commits[0]), commits[1])),
+        (Expected::At(commits[0]), None)
+    );
     assert_eq!(set(Expected::Absent, commits[0]), Outcome::Moved);
-    assert_eq!(lost(set(Expected::Absent, commits[1])), (Expected::Absent, Some(commits[0])));
+    assert_eq!(
+        lost(set(Expected::Absent, commits[1])),
+        (Expected::Absent, Some(commits[0]))
+    );
     repo.git(["pack-refs", "--all"]);
     assert_eq!(
         lost(set(Expected::At(commits[1]), commits[2])),
@@ -148,11 +207,10 @@ fn both_refs_move_or_none() {
     let [first, second] = ["1", "2"].map(|text| repo.commit_file("a", text));
     let (git, tip, ledger) = (repo.open(), branch("production"), branch("ledger"));
     repo.git(["update-ref", ledger.as_str(), &second.to_string()]);
-    let both = git.transaction("test").set(&tip, Expected::Absent, second).set(
-        &ledger,
-        Expected::At(first),
-        second,
-    );
+    let both = git
+        .transaction("test")
+        .set(&tip, Expected::Absent, second)
+        .set(&ledger, Expected::At(first), second);
     assert!(matches!(both.commit().unwrap(), Outcome::Lost(lost) if lost.name == ledger));
     assert_eq!(git.read_ref(&tip).unwrap(), None);
 }
@@ -169,7 +227,10 @@ fn two_that_write_the_very_same_commit_are_not_both_the_winner() {
     );
     assert_eq!(one, two);
     assert_eq!(publish(&git, &ledger, one).unwrap(), Outcome::Moved);
-    assert!(matches!(publish(&git, &ledger, two).unwrap(), Outcome::Lost(_)));
+    assert!(matches!(
+        publish(&git, &ledger, two).unwrap(),
+        Outcome::Lost(_)
+    ));
 }
 
 #[test]
@@ -188,7 +249,9 @@ fn of_twenty_four_that_move_at_once_one_wins() {
     };
     let ended: Vec<_> = thread::scope(|scope| {
         let contend = &contend;
-        let all: Vec<_> = (0..24).map(|number| scope.spawn(move || contend(number))).collect();
+        let all: Vec<_> = (0..24)
+            .map(|number| scope.spawn(move || contend(number)))
+            .collect();
         all.into_iter().map(|it| it.join().unwrap()).collect()
     });
     let tip = repo.id("production");
@@ -199,7 +262,13 @@ fn of_twenty_four_that_move_at_once_one_wins() {
             Outcome::Locked(locked) => panic!("{locked:?}"),
         }
     }
-    assert_eq!(ended.iter().filter(|(_, outcome)| *outcome == Outcome::Moved).count(), 1);
+    assert_eq!(
+        ended
+            .iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Moved)
+            .count(),
+        1
+    );
     assert_eq!(story(&repo.open()).len(), 2);
 }
 
@@ -225,7 +294,9 @@ fn winners_form_one_unbroken_chain() {
     );
     told.sort_by_key(|line| line.split_once(' ').unwrap().1.to_owned());
     assert_eq!(
-        told.iter().map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>(),
+        told.iter()
+            .map(|line| line.split_once(' ').unwrap().1)
+            .collect::<Vec<_>>(),
         (0..8).map(|n| format!("by {n}")).collect::<Vec<_>>()
     );
 }
@@ -244,7 +315,10 @@ fn a_lock_that_a_dead_process_left_is_named() {
         other => panic!("{other:?}"),
     }
     fs::remove_file(lock).unwrap();
-    assert_eq!(repo.open().read_ref(&branch("production")).unwrap(), Some(tip));
+    assert_eq!(
+        repo.open().read_ref(&branch("production")).unwrap(),
+        Some(tip)
+    );
     must_promote(&repo.open(), first, "next");
 }
 
@@ -256,8 +330,10 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
     let lock = repo.path().join(".git/refs/heads/production.lock");
     fs::write(&lock, "").unwrap();
     // The other process lets go as soon as ours has met the lock once.
-    let script =
-        format!("git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended", lock.display());
+    let script = format!(
+        "git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended",
+        lock.display()
+    );
     let git = Repo::open(repo.path(), &repo.env_with_git(&script)).unwrap();
     must_promote(&git, first, "next");
     assert!(!lock.exists());
@@ -270,12 +346,17 @@ fn symbolic_refs_checked_out_branches_and_other_objects_are_refused() {
     let git = repo.open();
     repo.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
     assert!(matches!(
-        git.transaction("t").set(&branch("production"), Expected::At(first), first).commit(),
+        git.transaction("t")
+            .set(&branch("production"), Expected::At(first), first)
+            .commit(),
         Err(RepoError::SymbolicRef { .. })
     ));
     repo.git(["symbolic-ref", "--delete", "refs/heads/production"]);
 
-    let main = git.transaction("t").set(&branch("main"), Expected::At(first), first).commit();
+    let main = git
+        .transaction("t")
+        .set(&branch("main"), Expected::At(first), first)
+        .commit();
     assert!(
         matches!(main, Err(RepoError::CheckedOut { work_tree, .. }) if work_tree == repo.path())
     );
@@ -286,16 +367,26 @@ fn symbolic_refs_checked_out_branches_and_other_objects_are_refused() {
         .commit()
         .unwrap_err();
     assert!(
-        error.to_string().starts_with("the branch `production` is checked out in `"),
+        error
+            .to_string()
+            .starts_with("the branch `production` is checked out in `"),
         "{error}"
     );
     assert!(error.to_string().ends_with("/linked`"), "{error}");
 
     let tree = git.tree_of(first).unwrap().to_string().parse().unwrap();
-    assert!(git.transaction("t").set(&branch("other"), Expected::Absent, tree).commit().is_err());
+    assert!(
+        git.transaction("t")
+            .set(&branch("other"), Expected::Absent, tree)
+            .commit()
+            .is_err()
+    );
     let missing = "0123456789012345678901234567890123456789".parse().unwrap();
-    let error =
-        git.transaction("t").set(&branch("other"), Expected::Absent, missing).commit().unwrap_err();
+    let error = git
+        .transaction("t")
+        .set(&branch("other"), Expected::Absent, missing)
+        .commit()
+        .unwrap_err();
     assert!(matches!(error, RepoError::MissingObject { .. }), "{error}");
 }
 
@@ -313,7 +404,10 @@ fn a_hook_of_the_repository_has_its_say_and_the_reflog_its_line() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     must_promote(&repo.open(), first, "start");
-    assert!(repo.git(["reflog", "show", "production"]).contains("refguard: promote"));
+    assert!(
+        repo.git(["reflog", "show", "production"])
+            .contains("refguard: promote")
+    );
     repo.hook("reference-transaction", "echo the freeze is on >&2; exit 1");
     let error = promote(&repo.open(), first, "next").unwrap_err();
     assert!(error.to_string().contains("the freeze is on"), "{error}");
@@ -324,7 +418,9 @@ fn a_hook_of_the_repository_has_its_say_and_the_reflog_its_line() {
 fn a_child_that_does_not_end_is_stopped_and_one_that_leaves_a_pipe_open_is_not_waited_for() {
     let repo = TestRepo::new();
     let run = |alias: &str, limit| {
-        GitCommand::new(repo.path(), &repo.env(), ["-c", alias, "nap"]).limit(limit).run()
+        GitCommand::new(repo.path(), &repo.env(), ["-c", alias, "nap"])
+            .limit(limit)
+            .run()
     };
     let slow = run("alias.nap=!sleep 20", Duration::from_millis(200));
     assert!(matches!(slow, Err(RepoError::Timeout { verb, .. }) if verb == "nap"));
@@ -344,6 +440,9 @@ fn a_new_repository_has_the_files_in_its_first_commit() {
         .write("new/policies/stray", "s");
     let commit = git.commit_files(["a.yaml", "b"], "first").unwrap();
     assert_eq!(git.read_ref(&branch("main")).unwrap(), Some(commit));
-    assert_eq!(paths(&git.list_commit(commit, "", &everything).unwrap()), ["a.yaml", "b/c.yaml"]);
+    assert_eq!(
+        paths(&git.list_commit(commit, "", &everything).unwrap()),
+        ["a.yaml", "b/c.yaml"]
+    );
     assert_eq!(git.commit(commit).unwrap().message, "first\n");
 }

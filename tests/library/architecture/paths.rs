@@ -1,4 +1,5 @@
-//! The paths that a Rust file names, found by reading its tokens; comments, literals and test code left out.
+//! The paths that a Rust file names, found by reading its tokens; comments, literals and test code
+//! left out.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,11 @@ pub(super) fn test_modules(sources: &[(PathBuf, String)]) -> Vec<PathBuf> {
             _ => path.with_extension(""),
         };
         let tokens = tokens(text);
-        for (i, _) in tokens.iter().enumerate().filter(|(i, _)| is_cfg_test(&tokens, *i)) {
+        for (i, _) in tokens
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| is_cfg_test(&tokens, *i))
+        {
             let mut rest = tokens[i + 7..]
                 .iter()
                 .map(|t| t.text)
@@ -29,7 +34,8 @@ struct Token<'a> {
     line: usize,
 }
 
-/// Every path that a file names, groups written out, `super` resolved where it leads to the crate's root.
+/// Every path that a file names, groups written out, `super` resolved where it leads to the crate's
+/// root.
 pub(super) fn paths(file: &Path, text: &str) -> Vec<(String, usize)> {
     let tokens = tokens(text);
     let tokens = without_tests(&tokens);
@@ -84,7 +90,10 @@ fn path_tree(
             while tokens.get(at).is_some_and(|t| t.text != "}") {
                 at = path_tree(tokens, at, path.clone(), found);
                 // `as name`, and the comma.
-                while tokens.get(at).is_some_and(|t| t.text != "}" && t.text != ",") {
+                while tokens
+                    .get(at)
+                    .is_some_and(|t| t.text != "}" && t.text != ",")
+                {
                     at += 1;
                 }
                 at += usize::from(tokens.get(at).is_some_and(|t| t.text == ","));
@@ -95,8 +104,11 @@ fn path_tree(
         if !word {
             return at + 1;
         }
-        path =
-            if path.is_empty() { token.text.to_owned() } else { format!("{path}::{}", token.text) };
+        path = if path.is_empty() {
+            token.text.to_owned()
+        } else {
+            format!("{path}::{}", token.text)
+        };
         at += 1;
         if tokens.get(at).is_none_or(|t| t.text != "::") {
             found.push((path, token.line));
@@ -109,7 +121,10 @@ fn path_tree(
 
 /// `super::super::x` in a file at that depth, as `crate::x` where it leads there.
 fn from_root(path: &str, depth: usize) -> String {
-    let ups = path.split("::").take_while(|segment| *segment == "super").count();
+    let ups = path
+        .split("::")
+        .take_while(|segment| *segment == "super")
+        .count();
     if ups > 0 && ups >= depth {
         let rest: Vec<&str> = path.split("::").skip(ups).collect();
         return format!("crate::{}", rest.join("::"));
@@ -126,7 +141,10 @@ fn is_word(text: &str) -> bool {
 fn is_cfg_test(tokens: &[Token<'_>], at: usize) -> bool {
     let expected = ["#", "[", "cfg", "(", "test", ")", "]"];
     tokens.len() >= at + expected.len()
-        && tokens[at..].iter().zip(expected).all(|(token, text)| token.text == text)
+        && tokens[at..]
+            .iter()
+            .zip(expected)
+            .all(|(token, text)| token.text == text)
 }
 
 /// Leaves out each item after `#[cfg(test)]`: to its `;`, or over its braces.
@@ -168,7 +186,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         } else if let Some(length) = literal(rest) {
             length
         } else if c.is_alphanumeric() || c == '_' {
-            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(rest.len())
         } else if rest.starts_with("::") {
             2
         } else {

@@ -70,8 +70,8 @@ pub fn check_documents(loaded: Loaded, flags: &Levels) -> Checked {
     judge_documents(loaded, &[], flags, |_, _| true, true)
 }
 
-/// As [`check_documents`], beside a set that may have much in common with the documents: the conditions that
-/// it has are not read again.
+/// As [`check_documents`], beside a set that may have much in common with the documents: the
+/// conditions that it has are not read again.
 pub fn check_beside(loaded: Loaded, flags: &Levels, known: Option<&PolicySet>) -> Checked {
     judge_documents(loaded, conditions_of(known), flags, |_, _| true, true)
 }

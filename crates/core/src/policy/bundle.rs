@@ -99,7 +99,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 }
 
 impl Items<'_> {
-    /// Reads every item. What is wrong with the first that is none of its kind is told by the name that it has.
+    /// Reads every item. What is wrong with the first that is none of its kind is told by the name
+    /// that it has.
     fn read_all<T: DeserializeOwned + Send>(self, kind: &str) -> Result<Vec<T>, BundleFault> {
         let read: Vec<Result<T, BundleFault>> = self
             .0

@@ -107,7 +107,8 @@ impl<'a> DraftSet<'a> {
         Self::beside(loaded, &[])
     }
 
-    /// As [`Self::new`]. Conditions that were read for another set, sorted by their texts, are not read again.
+    /// As [`Self::new`]. Conditions that were read for another set, sorted by their texts, are not
+    /// read again.
     pub fn beside(loaded: &'a Loaded, known: &[ModelPattern]) -> Self {
         let mut draft = Self {
             repository: Vec::new(),
@@ -193,8 +194,8 @@ impl<'a> DraftSet<'a> {
         self.catalog = DraftCatalog::new(&self.catalogs);
     }
 
-    /// Reads each distinct pattern once: several at a time, but counted against the budget in the order in which they
-    /// are written, so that what passes it is always the same.
+    /// Reads each distinct pattern once: several at a time, but counted against the budget in the
+    /// order in which they are written, so that what passes it is always the same.
     fn read_conditions(&mut self, known: &[ModelPattern]) {
         let mut seen = FxHashSet::default();
         let texts: Vec<&'a str> = self

@@ -80,8 +80,8 @@ impl<'w, 'a> Changes<'w, 'a> {
         causes
     }
 
-    /// Whether a document that changed may have had a part in what is lost and gained: a policy that
-    /// gives and takes the same of it as before had none.
+    /// Whether a document that changed may have had a part in what is lost and gained: a policy
+    /// that gives and takes the same of it as before had none.
     pub(super) fn may_cause(&self, cause: &Cause, guardrails: &[GuardId], pipelines: bool) -> bool {
         let own = match cause.kind {
             "Policy" => self.own_changes.get(cause.name.as_str()),

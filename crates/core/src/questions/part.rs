@@ -343,9 +343,9 @@ impl TouchedDocument {
     }
 }
 
-/// The documents whose change gives a request its guardrails or takes them: a document is one if its
-/// change alone does it, or if without its change it would not have come to it; where only several
-/// together do, all are.
+/// The documents whose change gives a request its guardrails or takes them: a document is one if
+/// its change alone does it, or if without its change it would not have come to it; where only
+/// several together do, all are.
 ///
 /// What each document does is worked out once, whatever is asked of it.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::support::config;
 
-/// A config as LiteLLM would list it, had it come from a database; the newest row first, as it lists them.
+/// A config as LiteLLM would list it, had it come from a database; the newest row first, as it
+/// lists them.
 fn rows(config: &Value) -> (String, String) {
     let policies = config["policies"].as_object().expect("policies");
     let policy = |(name, body): (&String, &Value)| {

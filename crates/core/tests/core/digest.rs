@@ -1,5 +1,5 @@
-//! A set is what it says, not how it is written: two spellings of one random model have one digest, and
-//! what is said of a tree does not depend on the order in which its files come.
+//! A set is what it says, not how it is written: two spellings of one random model have one digest,
+//! and what is said of a tree does not depend on the order in which its files come.
 
 mod spelling;
 

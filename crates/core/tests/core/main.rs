@@ -1,4 +1,5 @@
-//! The core from outside: its schemas, LiteLLM's answers, the round trip, the index against a plain scan.
+//! The core from outside: its schemas, LiteLLM's answers, the round trip, the index against a plain
+//! scan.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,8 +1,8 @@
 //! What `simulate` says of calls, against what LiteLLM's own code does with them.
 //!
-//! The cases are made by a seeded generator; `data/litellm/pipelines.txt` holds LiteLLM's answers, a letter a
-//! case, so that the comparison needs no Python. Where `REFGUARD_TEST_PYTHON` names one with the package
-//! `litellm`, it is asked anew; with `UPDATE=1` its answers are then written.
+//! The cases are made by a seeded generator; `data/litellm/pipelines.txt` holds LiteLLM's answers,
+//! a letter a case, so that the comparison needs no Python. Where `REFGUARD_TEST_PYTHON` names one
+//! with the package `litellm`, it is asked anew; with `UPDATE=1` its answers are then written.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

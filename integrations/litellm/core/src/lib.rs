@@ -1,7 +1,7 @@
 //! `refguard_litellm._core`: a policy set inside a Python process, asked in some microseconds.
 //!
-//! Owns the way between Python's values and the core's. Must not know LiteLLM's objects, nor how a set came here: bytes
-//! and names come in, names and JSON texts go out.
+//! Owns the way between Python's values and the core's. Must not know LiteLLM's objects, nor how a
+//! set came here: bytes and names come in, names and JSON texts go out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,7 +127,8 @@ impl PolicySet {
         self.whole.set().find_policy(name).map(|(_, policy)| policy.requestable)
     }
 
-    /// The policy's version number; `None` where there is none of that name, or the number is not known.
+    /// The policy's version number; `None` where there is none of that name, or the number is not
+    /// known.
     fn version(&self, name: &str) -> Option<u64> {
         let (id, _) = self.whole.set().find_policy(name)?;
         *self.versions.get(id.0 as usize)?
@@ -140,8 +141,8 @@ impl PolicySet {
         Some(policy_for_litellm(set, policy).to_string())
     }
 
-    /// The attachment of that number as LiteLLM's configuration has it, as JSON; `None` where there is none, or LiteLLM
-    /// has no words for it.
+    /// The attachment of that number as LiteLLM's configuration has it, as JSON; `None` where there
+    /// is none, or LiteLLM has no words for it.
     fn attachment_json(&self, number: usize) -> Option<String> {
         let engine = self.engine();
         let set = engine.set();
@@ -187,7 +188,8 @@ impl PolicySet {
 
     /// Why the set cannot be enforced by a LiteLLM proxy; `None` where it can.
     ///
-    /// A proxy knows no tools when it matches policies; and where it fetches an answer later it does not know the user.
+    /// A proxy knows no tools when it matches policies; and where it fetches an answer later it
+    /// does not know the user.
     fn unenforceable(&self) -> Option<String> {
         let set = self.whole.set();
         (1usize..).zip(&set.attachments).find_map(|(number, attachment)| {
@@ -208,8 +210,8 @@ impl PolicySet {
         })
     }
 
-    /// The attachments that match a request, whether their policies apply or not, in the order of evaluation: policy,
-    /// reason, and whether it is a default one.
+    /// The attachments that match a request, whether their policies apply or not, in the order of
+    /// evaluation: policy, reason, and whether it is a default one.
     fn matching(&self, asked: Asked) -> PyResult<Vec<(String, String, bool)>> {
         let context = asked.into_context()?;
         let engine = self.engine();
@@ -222,7 +224,8 @@ impl PolicySet {
         Ok(told.collect())
     }
 
-    /// What a request gets that also names policies: policies, guardrails, and the policies whose pipelines run.
+    /// What a request gets that also names policies: policies, guardrails, and the policies whose
+    /// pipelines run.
     fn resolve(
         &self,
         asked: Asked,

@@ -26,7 +26,9 @@ impl FromStr for Address {
             return Ok(Self::Unix(path.into()));
         }
         let text = text.replace("localhost:", "127.0.0.1:");
-        text.parse().map(Self::Tcp).map_err(|_| "write it as ADDRESS:PORT or unix:PATH".to_owned())
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| "write it as ADDRESS:PORT or unix:PATH".to_owned())
     }
 }
 
@@ -58,7 +60,8 @@ pub(super) struct SocketFile {
 }
 
 impl Socket {
-    /// Listens on an address. A socket file that a dead daemon left behind is replaced; any other file is left alone.
+    /// Listens on an address. A socket file that a dead daemon left behind is replaced; any other
+    /// file is left alone.
     ///
     /// # Errors
     /// Where the address is in use, or the path holds something else than a socket.
@@ -77,7 +80,13 @@ impl Socket {
                 let permissions = fs::Permissions::from_mode(mode);
                 fs::set_permissions(path, permissions).with_context(failed)?;
                 let inode = fs::symlink_metadata(path).with_context(failed)?.ino();
-                Ok(Self::Unix(listener, SocketFile { path: path.clone(), inode }))
+                Ok(Self::Unix(
+                    listener,
+                    SocketFile {
+                        path: path.clone(),
+                        inode,
+                    },
+                ))
             }
         }
     }
@@ -117,9 +126,14 @@ impl SocketFile {
 }
 
 fn remove_dead_socket(path: &Path) -> Result<()> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !found.file_type().is_socket() {
-        bail!("`{}` is there already and is no socket: name another path", path.display());
+        bail!(
+            "`{}` is there already and is no socket: name another path",
+            path.display()
+        );
     }
     // One that answers is in use: binding fails then, and says so.
     if UnixStream::connect(path).is_err() {

@@ -17,8 +17,8 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads the files and has a server use them. Tokens come first, so that a certificate at fault keeps no revoked
-    /// token alive.
+    /// Reads the files and has a server use them. Tokens come first, so that a certificate at fault
+    /// keeps no revoked token alive.
     ///
     /// # Errors
     /// What of them cannot be read; what was in use before stays in use.
@@ -36,9 +36,13 @@ impl Secrets {
     }
 
     fn read_tokens(&self) -> Result<Option<Tokens>> {
-        let Some(path) = &self.tokens else { return Ok(None) };
+        let Some(path) = &self.tokens else {
+            return Ok(None);
+        };
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
-        Tokens::parse(&text).map(Some).map_err(|error| at(path, &error))
+        Tokens::parse(&text)
+            .map(Some)
+            .map_err(|error| at(path, &error))
     }
 }
 

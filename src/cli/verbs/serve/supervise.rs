@@ -1,8 +1,8 @@
 //! The first process of a container.
 //!
-//! What git starts (ssh, a helper) may outlive git; its parent is then the first process, which must collect it when it
-//! ends. A daemon that waits for its own children cannot collect all others too. So where refguard is that process, it
-//! starts itself again, passes signals on, and collects.
+//! What git starts (ssh, a helper) may outlive git; its parent is then the first process, which
+//! must collect it when it ends. A daemon that waits for its own children cannot collect all others
+//! too. So where refguard is that process, it starts itself again, passes signals on, and collects.
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
@@ -27,9 +27,14 @@ pub(super) fn supervise_if_first() -> Result<Option<Exit>> {
     if std::process::id() != 1 {
         return Ok(None);
     }
-    // Without `/proc` the program does not find itself: it serves all the same, and collects nothing.
-    let Ok(program) = env::current_exe() else { return Ok(None) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Without `/proc` the program does not find itself: it serves all the same, and collects
+    // nothing.
+    let Ok(program) = env::current_exe() else {
+        return Ok(None);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(supervise(&program))?;
     std::process::exit(code)
 }

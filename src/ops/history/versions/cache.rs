@@ -1,8 +1,8 @@
 //! An index as a file in the git directory, so that the next run need not walk again.
 //!
-//! Never trusted over history: it says of which commit it is, and is only continued from there; a file
-//! of another program, of another folder, or with any fault is as good as none. So is one that was written while
-//! git took other parents for some commits (`info/grafts`, a shallow clone).
+//! Never trusted over history: it says of which commit it is, and is only continued from there; a
+//! file of another program, of another folder, or with any fault is as good as none. So is one that
+//! was written while git took other parents for some commits (`info/grafts`, a shallow clone).
 
 use std::sync::Arc;
 
@@ -87,8 +87,11 @@ pub(super) fn decode_for(repo: &Repo, prefix: &str, bytes: &[u8]) -> Option<Vers
 
 /// Keeps an index. That it cannot be written costs the next run time, and nothing else.
 pub(super) fn write(repo: &Repo, index: &VersionIndex) {
-    let Some(bytes) = encode(repo, index) else { return };
-    // One file a folder: two publish branches of one folder share it, and the one read last is kept.
+    let Some(bytes) = encode(repo, index) else {
+        return;
+    };
+    // One file a folder: two publish branches of one folder share it, and the one read last is
+    // kept.
     let name = AsideName::of_folder("versions", &index.prefix);
     let _ = repo.write_aside(&name, MOST_BYTES, |out| out.write_all(&bytes));
 }
@@ -101,7 +104,12 @@ pub(super) fn encode(repo: &Repo, index: &VersionIndex) -> Option<Vec<u8>> {
 
 impl KeptIndex {
     fn of(index: &VersionIndex) -> Self {
-        let VersionIndex { tip, prefix: _, holding, changes } = index;
+        let VersionIndex {
+            tip,
+            prefix: _,
+            holding,
+            changes,
+        } = index;
         let documents = |held: &Vec<Held>| held.iter().map(KeptDocument::of).collect();
         let versions = |changes: &Vec<Change>| changes.iter().map(KeptChange::of).collect();
         Self {
@@ -109,7 +117,11 @@ impl KeptIndex {
             settings: holding.settings.map(BlobId::to_bytes),
             names: holding.names.all().to_vec(),
             paths: holding.paths.all().to_vec(),
-            files: holding.files.iter().map(|(path, held)| (*path, documents(held))).collect(),
+            files: holding
+                .files
+                .iter()
+                .map(|(path, held)| (*path, documents(held)))
+                .collect(),
             changes: changes.iter().map(versions).collect(),
         }
     }
@@ -125,14 +137,22 @@ impl KeptIndex {
             None => None,
         };
         let documents = |held: Vec<KeptDocument>| held.into_iter().map(KeptDocument::restore);
-        let files: FxHashMap<u32, Vec<Held>> =
-            self.files.into_iter().map(|(path, held)| (path, documents(held).collect())).collect();
+        let files: FxHashMap<u32, Vec<Held>> = self
+            .files
+            .into_iter()
+            .map(|(path, held)| (path, documents(held).collect()))
+            .collect();
         let versions =
             |changes: Vec<KeptChange>| changes.into_iter().map(KeptChange::restore).collect();
         Some(VersionIndex {
             tip: CommitId::from_bytes(self.tip),
             prefix,
-            holding: Holding::kept(numbered(&self.names), numbered(&self.paths), files, settings),
+            holding: Holding::kept(
+                numbered(&self.names),
+                numbered(&self.paths),
+                files,
+                settings,
+            ),
             changes: self.changes.into_iter().map(versions).collect(),
         })
     }
@@ -140,20 +160,32 @@ impl KeptIndex {
 
 impl KeptDocument {
     fn of(held: &Held) -> Self {
-        Self { name: held.name, digest: held.digest.0, blob: held.blob.to_bytes() }
+        Self {
+            name: held.name,
+            digest: held.digest.0,
+            blob: held.blob.to_bytes(),
+        }
     }
 
     fn restore(self) -> Held {
         let Self { name, digest, blob } = self;
-        Held { name, digest: Digest(digest), blob: BlobId::from_bytes(blob) }
+        Held {
+            name,
+            digest: Digest(digest),
+            blob: BlobId::from_bytes(blob),
+        }
     }
 }
 
 impl KeptChange {
     fn of(change: &Change) -> Self {
-        let content =
-            change.content.map(|Content { digest, blob, path }| (digest.0, blob.to_bytes(), path));
-        Self { commit: change.commit.to_bytes(), content }
+        let content = change
+            .content
+            .map(|Content { digest, blob, path }| (digest.0, blob.to_bytes(), path));
+        Self {
+            commit: change.commit.to_bytes(),
+            content,
+        }
     }
 
     fn restore(self) -> Change {
@@ -162,7 +194,10 @@ impl KeptChange {
             blob: BlobId::from_bytes(blob),
             path,
         });
-        Change { commit: CommitId::from_bytes(self.commit), content }
+        Change {
+            commit: CommitId::from_bytes(self.commit),
+            content,
+        }
     }
 }
 

@@ -27,8 +27,8 @@ pub(super) struct FileDocs {
     pub filter: Option<Arc<Filter>>,
 }
 
-/// What a file's documents depend on: its content, and whether its place is one of ours, where everything
-/// has to be a document of ours.
+/// What a file's documents depend on: its content, and whether its place is one of ours, where
+/// everything has to be a document of ours.
 type Key = (BlobId, Place);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +69,10 @@ struct Job {
 impl Documents {
     /// Nothing read yet, where these paths are known to hold policies.
     pub fn after<'a>(held: impl Iterator<Item = &'a str>) -> Self {
-        Self { known: FxHashMap::default(), suspects: held.map(str::to_owned).collect() }
+        Self {
+            known: FxHashMap::default(),
+            suspects: held.map(str::to_owned).collect(),
+        }
     }
 
     /// Reads what commits changed, oldest first, and those of the files that are not known yet.
@@ -106,20 +109,29 @@ impl Documents {
             Ok(())
         })?;
         drop(sender);
-        self.known.extend(receiver.iter().map(|(key, docs)| (key, Arc::new(docs))));
+        self.known
+            .extend(receiver.iter().map(|(key, docs)| (key, Arc::new(docs))));
         Ok(())
     }
 
     /// A file's content, if it has to be parsed.
     fn fetch(&mut self, repo: &Repo, path: &str, side: Side) -> Result<Option<Job>> {
-        let Some(blob) = side.blob.filter(|_| is_yaml_name(path)) else { return Ok(None) };
+        let Some(blob) = side.blob.filter(|_| is_yaml_name(path)) else {
+            return Ok(None);
+        };
         let key = (blob, Place::of(path));
         if self.known.contains_key(&key) {
             self.suspects.insert(path.to_owned());
             return Ok(None);
         }
         if far_too_large(repo.blob_size(blob)?) {
-            self.known.insert(key, Arc::new(FileDocs { broken: true, ..FileDocs::default() }));
+            self.known.insert(
+                key,
+                Arc::new(FileDocs {
+                    broken: true,
+                    ..FileDocs::default()
+                }),
+            );
             return Ok(None);
         }
         let bytes = repo.read_blob(blob)?;
@@ -130,16 +142,27 @@ impl Documents {
         }
         // The place is taken now, so that the same content is not read twice.
         self.known.insert(key, Arc::default());
-        Ok(Some(Job { key, path: path.to_owned(), bytes }))
+        Ok(Some(Job {
+            key,
+            path: path.to_owned(),
+            bytes,
+        }))
     }
 
     /// What a file that was read says.
     pub fn get(&self, path: &str, side: Side) -> Arc<FileDocs> {
         match side.blob {
             Some(_) if !is_yaml_name(path) => Arc::default(),
-            Some(blob) => self.known.get(&(blob, Place::of(path))).cloned().unwrap_or_default(),
+            Some(blob) => self
+                .known
+                .get(&(blob, Place::of(path)))
+                .cloned()
+                .unwrap_or_default(),
             // A link or the like hides what was there.
-            None => Arc::new(FileDocs { broken: true, ..FileDocs::default() }),
+            None => Arc::new(FileDocs {
+                broken: true,
+                ..FileDocs::default()
+            }),
         }
     }
 }
@@ -151,7 +174,9 @@ pub(super) fn settings(repo: &Repo, blob: BlobId) -> Option<Arc<Filter>> {
 
 /// A cheap no: the text of a policy has its version and its kind in it, but for escapes.
 fn may_hold_a_policy(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return true };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return true;
+    };
     let other_kind = |rest: &str| rest.starts_with("Attachment") || rest.starts_with("Test");
     let names_the_kind = || text.split("Policy").skip(1).any(|rest| !other_kind(rest));
     text.contains('\\') || (text.contains("refguard/v1") && names_the_kind())
@@ -161,12 +186,16 @@ fn may_hold_a_policy(bytes: &[u8]) -> bool {
 fn parse(path: &str, bytes: Vec<u8>) -> FileDocs {
     let loaded = load_file(path, bytes, &LIMITS);
     let broken = loaded.findings.iter().any(Finding::is_error);
-    let mut docs = FileDocs { broken, ..FileDocs::default() };
+    let mut docs = FileDocs {
+        broken,
+        ..FileDocs::default()
+    };
     let is_settings = path == SETTINGS;
     for document in &loaded.documents {
         if let Body::Policy(raw) = &document.body {
             let digest = Digest::from_hex(&raw_policy_digest(raw));
-            docs.policies.extend(digest.map(|digest| (raw.name.as_str().into(), digest)));
+            docs.policies
+                .extend(digest.map(|digest| (raw.name.as_str().into(), digest)));
         }
     }
     if is_settings && !broken {

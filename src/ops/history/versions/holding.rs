@@ -124,8 +124,8 @@ impl Holding {
 
     /// Takes in what a commit changed; says what became of each policy that this touched, by name.
     ///
-    /// With `lenient`, a policy that a faulty file held before and does not show now keeps its document:
-    /// the fault made no version. Otherwise it is gone.
+    /// With `lenient`, a policy that a faulty file held before and does not show now keeps its
+    /// document: the fault made no version. Otherwise it is gone.
     pub fn edit(&mut self, edits: &[Edit], lenient: bool) -> Vec<(u32, Outcome)> {
         let mut touched = FxHashSet::default();
         for edit in edits {
@@ -136,7 +136,10 @@ impl Holding {
         }
         let mut touched: Vec<u32> = touched.into_iter().collect();
         touched.sort_unstable();
-        touched.into_iter().map(|name| (name, self.outcome(name))).collect()
+        touched
+            .into_iter()
+            .map(|name| (name, self.outcome(name)))
+            .collect()
     }
 
     /// Where a policy stands now.
@@ -160,7 +163,11 @@ impl Holding {
         if let Some(now) = &edit.now {
             for (name, digest) in &now.docs.policies {
                 let name = self.names.number(name);
-                after.extend(now.blob.map(|blob| Held { name, digest: *digest, blob }));
+                after.extend(now.blob.map(|blob| Held {
+                    name,
+                    digest: *digest,
+                    blob,
+                }));
             }
             if now.docs.broken && lenient {
                 let lost = |held: &&Held| !after.iter().any(|found| found.name == held.name);

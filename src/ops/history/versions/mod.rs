@@ -1,9 +1,10 @@
 //! Versions without a counter: the number of each version of each policy, derived from history.
 //!
-//! Version N of a policy is the N-th change of its parsed document along the first-parent history of the
-//! publish branch, absence included. `holding` has the rules of what is a change; `walk` goes through
-//! history with `documents` as its reader; `cache` keeps what a walk came to in the git directory, where
-//! it may be deleted at any time: it is only ever a shorter way to the same answer.
+//! Version N of a policy is the N-th change of its parsed document along the first-parent history
+//! of the publish branch, absence included. `holding` has the rules of what is a change; `walk`
+//! goes through history with `documents` as its reader; `cache` keeps what a walk came to in the
+//! git directory, where it may be deleted at any time: it is only ever a shorter way to the same
+//! answer.
 
 mod cache;
 mod digest;
@@ -23,7 +24,8 @@ use crate::repo::{BlobId, CommitId, Repo};
 use digest::Digest;
 use holding::{Content, Holding, Outcome};
 
-/// Every version of every policy, as of one commit of the publish branch. Immutable; share it by `Arc`.
+/// Every version of every policy, as of one commit of the publish branch. Immutable; share it by
+/// `Arc`.
 #[derive(Debug, Clone)]
 pub struct VersionIndex {
     tip: CommitId,
@@ -70,7 +72,8 @@ pub struct VersionDocument {
 /// Whether what a walk came to is kept in the git directory for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// Read what was kept, and keep what is new. Where it cannot be written nothing is lost but time.
+    /// Read what was kept, and keep what is new. Where it cannot be written nothing is lost but
+    /// time.
     InGitDir,
     /// Read what was kept, write nothing.
     ReadOnly,
@@ -118,8 +121,8 @@ impl VersionIndex {
         Ok(index)
     }
 
-    /// Reads the whole history of a publish branch, from where an index ended that [`Self::to_bytes`] wrote, or that is
-    /// kept in the git directory. Writes nothing.
+    /// Reads the whole history of a publish branch, from where an index ended that
+    /// [`Self::to_bytes`] wrote, or that is kept in the git directory. Writes nothing.
     ///
     /// # Errors
     /// As of [`VersionIndex::read`].
@@ -135,17 +138,22 @@ impl VersionIndex {
         index.context("the history of the publish branch was not read")
     }
 
-    /// The index as bytes, for [`Self::read_from`]; `None` where this program cannot tell itself from others.
+    /// The index as bytes, for [`Self::read_from`]; `None` where this program cannot tell itself
+    /// from others.
     pub fn to_bytes(&self, repo: &Repo) -> Option<Vec<u8>> {
         cache::encode(repo, self)
     }
 
-    /// The same for a branch that may have moved on since this index was read. A whole walk, if it has to be.
+    /// The same for a branch that may have moved on since this index was read. A whole walk, if it
+    /// has to be.
     ///
     /// # Errors
     /// As of [`VersionIndex::read`].
     pub fn follow(&self, repo: &Repo, tip: CommitId, progress: &dyn Progress) -> Result<Self> {
-        let published = PublishedTip { prefix: &self.prefix, tip };
+        let published = PublishedTip {
+            prefix: &self.prefix,
+            tip,
+        };
         let index = walk::read(repo, published, Some(self), Effort::Whole, progress)?;
         Ok(index.unwrap_or_else(|| self.clone()))
     }
@@ -175,15 +183,24 @@ impl VersionIndex {
     /// The newest number of a policy whose document has this digest.
     pub fn number(&self, policy: &str, digest: &str) -> Option<u64> {
         let digest = Digest::from_hex(digest)?;
-        let same = |change: &Change| change.content.is_some_and(|content| content.digest == digest);
+        let same = |change: &Change| {
+            change
+                .content
+                .is_some_and(|content| content.digest == digest)
+        };
         let changes = (1..).zip(self.changes_of(policy));
-        changes.filter(|(_, change)| same(change)).map(|(number, _)| number).last()
+        changes
+            .filter(|(_, change)| same(change))
+            .map(|(number, _)| number)
+            .last()
     }
 
     /// Every policy that history knows, also those that are gone.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let known = self.holding.names.all().iter().zip(&self.changes);
-        known.filter(|(_, changes)| !changes.is_empty()).map(|(name, _)| &**name)
+        known
+            .filter(|(_, changes)| !changes.is_empty())
+            .map(|(name, _)| &**name)
     }
 
     /// The policies of another commit.
@@ -191,7 +208,10 @@ impl VersionIndex {
     /// # Errors
     /// Where its tree cannot be read.
     pub fn elsewhere(&self, repo: &Repo, commit: CommitId) -> Result<Elsewhere<'_>> {
-        Ok(Elsewhere { index: self, differing: walk::other(repo, self, commit)? })
+        Ok(Elsewhere {
+            index: self,
+            differing: walk::other(repo, self, commit)?,
+        })
     }
 
     /// The digest of a policy at the tip; `None` where it is not there, or stands in two places.
@@ -204,7 +224,9 @@ impl VersionIndex {
 
     fn changes_of(&self, policy: &str) -> &[Change] {
         let number = self.holding.names.find(policy);
-        number.and_then(|number| self.changes.get(number as usize)).map_or(&[], Vec::as_slice)
+        number
+            .and_then(|number| self.changes.get(number as usize))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -227,9 +249,13 @@ impl Elsewhere<'_> {
 
     /// The policies whose digests are not those of the tip, sorted by name.
     pub fn differing(&self) -> Vec<(&str, Option<&str>)> {
-        let all = self.differing.iter().map(|(name, digest)| (&**name, digest.as_deref()));
-        let mut found: Vec<_> =
-            all.filter(|(name, digest)| self.index.digest(name).as_deref() != *digest).collect();
+        let all = self
+            .differing
+            .iter()
+            .map(|(name, digest)| (&**name, digest.as_deref()));
+        let mut found: Vec<_> = all
+            .filter(|(name, digest)| self.index.digest(name).as_deref() != *digest)
+            .collect();
         found.sort_unstable();
         found
     }
@@ -242,7 +268,9 @@ fn record(changes: &mut Vec<Vec<Change>>, commit: CommitId, outcomes: Vec<(u32, 
         if changes.len() <= name {
             changes.resize_with(name + 1, Vec::new);
         }
-        let Some(known) = changes.get_mut(name) else { continue };
+        let Some(known) = changes.get_mut(name) else {
+            continue;
+        };
         let content = match outcome {
             Outcome::Absent => None,
             Outcome::Is(content) => Some(content),

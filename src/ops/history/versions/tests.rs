@@ -13,8 +13,13 @@ use crate::ops::source::filter::Filter;
 use crate::ops::source::load::LIMITS;
 use crate::repo::testing::TestRepo;
 
-const PATHS: [&str; 5] =
-    ["policies/a.yaml", "policies/b.yaml", "x/c.yml", "x/d.yaml", "refguard.yaml"];
+const PATHS: [&str; 5] = [
+    "policies/a.yaml",
+    "policies/b.yaml",
+    "x/c.yml",
+    "x/d.yaml",
+    "refguard.yaml",
+];
 
 /// What becomes of one file in one commit.
 #[derive(Debug, Clone)]
@@ -89,7 +94,10 @@ impl Model {
             let mut held: Vec<(String, String)> = Vec::new();
             for document in &loaded.documents {
                 if let Body::Policy(raw) = &document.body {
-                    held.push((raw.name.as_str().to_owned(), raw_policy_digest(raw).to_string()));
+                    held.push((
+                        raw.name.as_str().to_owned(),
+                        raw_policy_digest(raw).to_string(),
+                    ));
                 }
             }
             if broken {
@@ -115,8 +123,10 @@ impl Model {
                 .iter()
                 .filter(|(path, _)| self.filter.admits(path))
                 .flat_map(|(_, held)| held);
-            let found: Vec<&String> =
-                counted.filter(|(held, _)| held == name).map(|(_, digest)| digest).collect();
+            let found: Vec<&String> = counted
+                .filter(|(held, _)| held == name)
+                .map(|(_, digest)| digest)
+                .collect();
             let versions = self.versions.entry(name.to_owned()).or_default();
             let before = versions.last().cloned().flatten();
             let now = match found[..] {

@@ -54,8 +54,12 @@ pub(super) fn read(
 
     let mut base = chain.base;
     for (number, steps) in chain.steps.chunks(STEPS_AT_ONCE).enumerate() {
-        let done = Done { steps: number * STEPS_AT_ONCE, of: chain.steps.len() };
-        // Opened anew, to let go of the objects that libgit2 caches for as long as a repository is open.
+        let done = Done {
+            steps: number * STEPS_AT_ONCE,
+            of: chain.steps.len(),
+        };
+        // Opened anew, to let go of the objects that libgit2 caches for as long as a repository is
+        // open.
         let repo = repo.reopen()?;
         let mut edits = Edits::read(&repo, prefix, &holding, base, steps, done, progress)?;
         for (commit, changed) in edits.take() {
@@ -64,10 +68,16 @@ pub(super) fn read(
         }
         base = steps.last().map(|(_, tree)| *tree);
     }
-    Ok(Some(VersionIndex { tip, prefix: prefix.to_owned(), holding, changes }))
+    Ok(Some(VersionIndex {
+        tip,
+        prefix: prefix.to_owned(),
+        holding,
+        changes,
+    }))
 }
 
-/// The policies of another commit that differ from those at the index's tip, with their digests there.
+/// The policies of another commit that differ from those at the index's tip, with their digests
+/// there.
 pub(super) fn other(
     repo: &Repo,
     index: &VersionIndex,
@@ -76,7 +86,15 @@ pub(super) fn other(
     let base = Some(repo.tree_of(index.tip)?);
     let steps = [(commit, repo.tree_of(commit)?)];
     let (done, progress) = (Done::default(), &crate::ops::NoProgress);
-    let mut edits = Edits::read(repo, &index.prefix, &index.holding, base, &steps, done, progress)?;
+    let mut edits = Edits::read(
+        repo,
+        &index.prefix,
+        &index.holding,
+        base,
+        &steps,
+        done,
+        progress,
+    )?;
     let mut holding = index.holding.clone();
     let mut differing = FxHashMap::default();
     for (_, changed) in edits.take() {
@@ -110,7 +128,11 @@ fn chain(
     while let Some(id) = next {
         if until == Some(id) {
             steps.reverse();
-            return Ok(Some(Chain { base: Some(repo.tree_of(id)?), steps, continues: true }));
+            return Ok(Some(Chain {
+                base: Some(repo.tree_of(id)?),
+                steps,
+                continues: true,
+            }));
         }
         if steps.len() == most {
             return Ok(None);
@@ -123,7 +145,11 @@ fn chain(
         next = link.parent;
     }
     steps.reverse();
-    Ok(Some(Chain { base: None, steps, continues: false }))
+    Ok(Some(Chain {
+        base: None,
+        steps,
+        continues: false,
+    }))
 }
 
 /// What each commit changed, and what the files that it touched say.
@@ -145,12 +171,15 @@ impl Edits {
         let mut documents = Documents::after(holding.held_paths());
         let mut changed = Vec::new();
         let (mut diffs, mut before) = (repo.tree_diffs()?, base);
-        let trees = steps.iter().zip(done.steps + 1..).map(|((commit, tree), number)| {
-            let found = diffs.between(before, Some(*tree), prefix, &wanted)?;
-            before = Some(*tree);
-            progress.step(number, done.of);
-            Ok((*commit, found))
-        });
+        let trees = steps
+            .iter()
+            .zip(done.steps + 1..)
+            .map(|((commit, tree), number)| {
+                let found = diffs.between(before, Some(*tree), prefix, &wanted)?;
+                before = Some(*tree);
+                progress.step(number, done.of);
+                Ok((*commit, found))
+            });
         documents.read(repo, trees, &mut changed)?;
         Ok(Self { changed, documents })
     }
@@ -162,9 +191,10 @@ impl Edits {
     fn of(&self, changed: &[Change]) -> Vec<Edit> {
         let edit = |change: &Change| Edit {
             path: change.path.clone(),
-            now: change
-                .new
-                .map(|side| Now { docs: self.documents.get(&change.path, side), blob: side.blob }),
+            now: change.new.map(|side| Now {
+                docs: self.documents.get(&change.path, side),
+                blob: side.blob,
+            }),
         };
         changed.iter().map(edit).collect()
     }

@@ -1,5 +1,5 @@
-//! Whatever becomes of a tree, a tracked set says what a judgement of the whole tree says; and nothing that
-//! stands in the git directory changes that.
+//! Whatever becomes of a tree, a tracked set says what a judgement of the whole tree says; and
+//! nothing that stands in the git directory changes that.
 
 use std::cell::Cell;
 use std::fs;
@@ -36,14 +36,28 @@ fn policy(file: u8) -> impl Strategy<Value = String> {
     let name = prop_oneof![20 => Just(file), 1 => 0..6u8];
     let parent = prop_oneof![20 => 0..=file, 1 => 0..6u8];
     let parent = proptest::option::weighted(0.3, parent);
-    let guardrails = (mostly(&["g0", "g1", "g2"], "g3"), select(&["g0", "g1", "g2"][..]));
-    let condition =
-        select(&["", "", "condition: {model: 'gpt-.*'}, ", "condition: {model: m}, "][..]);
+    let guardrails = (
+        mostly(&["g0", "g1", "g2"], "g3"),
+        select(&["g0", "g1", "g2"][..]),
+    );
+    let condition = select(
+        &[
+            "",
+            "",
+            "condition: {model: 'gpt-.*'}, ",
+            "condition: {model: m}, ",
+        ][..],
+    );
     (name, parent, guardrails, condition).prop_map(|(name, parent, (add, remove), condition)| {
         let parent = parent.filter(|parent| *parent != name);
-        let parent = parent.map(|parent| format!("inherit: p{parent}, ")).unwrap_or_default();
+        let parent = parent
+            .map(|parent| format!("inherit: p{parent}, "))
+            .unwrap_or_default();
         let guardrails = format!("guardrails: {{add: [{add}], remove: [{remove}]}}");
-        document("Policy", &format!("name: p{name}, {parent}{condition}{guardrails}"))
+        document(
+            "Policy",
+            &format!("name: p{name}, {parent}{condition}{guardrails}"),
+        )
     })
 }
 
@@ -108,7 +122,11 @@ fn edit() -> impl Strategy<Value = Edit> {
         text.prop_map(move |text| (format!("f{file}.yaml"), text))
     });
     let catalog = select(
-        &[Some(CATALOG), Some("apiVersion: refguard/v1\nkind: Catalog\nkeys: [k1]\n"), None][..],
+        &[
+            Some(CATALOG),
+            Some("apiVersion: refguard/v1\nkind: Catalog\nkeys: [k1]\n"),
+            None,
+        ][..],
     )
     .prop_map(|text| ("catalog.yaml".to_owned(), text.map(str::to_owned)));
     let settings = proptest::option::of(settings()).prop_map(|text| (SETTINGS.to_owned(), text));
@@ -124,14 +142,22 @@ enum Way {
     NextRun,
     /// The index, by a set that begins from what was kept: the hook.
     Hook,
-    /// The work tree, by the set that followed the steps before: a verb with a commit and a work tree.
+    /// The work tree, by the set that followed the steps before: a verb with a commit and a work
+    /// tree.
     Disk,
     /// The work tree, by a set that begins from what was kept.
     NextDisk,
 }
 
 fn story() -> impl Strategy<Value = Vec<(Vec<Edit>, Way)>> {
-    let ways = &[Way::Tree, Way::Tree, Way::NextRun, Way::Hook, Way::Disk, Way::NextDisk][..];
+    let ways = &[
+        Way::Tree,
+        Way::Tree,
+        Way::NextRun,
+        Way::Hook,
+        Way::Disk,
+        Way::NextDisk,
+    ][..];
     let way = select(ways);
     proptest::collection::vec((proptest::collection::vec(edit(), 1..3), way), 2..10)
 }
@@ -148,7 +174,11 @@ impl House {
         let repo = TestRepo::new();
         let git = git2::Repository::open(repo.path()).unwrap();
         let workspace = Workspace::open(repo.path()).unwrap();
-        Self { repo, git, workspace }
+        Self {
+            repo,
+            git,
+            workspace,
+        }
     }
 
     fn write_tree(&self, files: &Files) -> TreeId {
@@ -161,9 +191,14 @@ impl House {
     }
 
     fn sides(files: &Files) -> Vec<(Arc<str>, Side)> {
-        let side =
-            |text: &String| Side { kind: EntryKind::File, blob: Some(BlobId::of(text.as_bytes())) };
-        files.iter().map(|(path, text)| (path.as_str().into(), side(text))).collect()
+        let side = |text: &String| Side {
+            kind: EntryKind::File,
+            blob: Some(BlobId::of(text.as_bytes())),
+        };
+        files
+            .iter()
+            .map(|(path, text)| (path.as_str().into(), side(text)))
+            .collect()
     }
 
     /// Makes the work tree hold these files and no others.
@@ -183,7 +218,9 @@ impl House {
     fn judge_disk(&self, sets: &mut TrackedSet, files: &Files) -> (Judged, bool) {
         self.write_disk(files);
         let listing = self.workspace.root().list_work_tree(&load::wanted).unwrap();
-        let judged = sets.judge_disk(&self.workspace, listing, &NoProgress).unwrap();
+        let judged = sets
+            .judge_disk(&self.workspace, listing, &NoProgress)
+            .unwrap();
         (judged, sets.engine.is_some())
     }
 
@@ -191,13 +228,26 @@ impl House {
     fn judge_whole(&self, tree: TreeId) -> Judged {
         let repo = self.workspace.repo().unwrap();
         let listing = repo.list_tree(tree, "", &load::wanted).unwrap();
-        Judged::from(check_errors(load::read(listing, &NoProgress).unwrap(), Release::CURRENT))
+        Judged::from(check_errors(
+            load::read(listing, &NoProgress).unwrap(),
+            Release::CURRENT,
+        ))
     }
 
     fn kept_file(&self) -> PathBuf {
         let folder = self.repo.path().join(".git/refguard");
-        let mut files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("set-")).unwrap()
+        let mut files = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .find(|path| {
+                path.file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with("set-")
+            })
+            .unwrap()
     }
 
     fn forget(&self) {
@@ -226,7 +276,11 @@ fn said(judged: &Judged) -> String {
         }
         Judged::Faulty(checked) => {
             let Checked { findings, .. } = &**checked;
-            findings.iter().filter(|f| f.is_error()).map(|f| format!("{f}\n")).collect()
+            findings
+                .iter()
+                .filter(|f| f.is_error())
+                .map(|f| format!("{f}\n"))
+                .collect()
         }
     }
 }
@@ -277,15 +331,30 @@ fn follow(
 #[test]
 fn a_tracked_set_says_what_the_whole_tree_says() {
     let (house, short_steps) = (House::new(), Cell::new(0));
-    let mut runner = TestRunner::new(ProptestConfig { cases: 2000, ..ProptestConfig::default() });
-    runner.run(&story(), |steps| follow(&house, steps, &short_steps)).unwrap();
-    assert!(short_steps.get() > 500, "the short way was gone {} times", short_steps.get());
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 2000,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&story(), |steps| follow(&house, steps, &short_steps))
+        .unwrap();
+    assert!(
+        short_steps.get() > 500,
+        "the short way was gone {} times",
+        short_steps.get()
+    );
 }
 
 fn base() -> Files {
     Files::from([
-        ("a.yaml".to_owned(), document("Policy", "name: p0, guardrails: {add: [g0]}")),
-        ("b.yaml".to_owned(), document("PolicyAttachment", "policy: p0, scope: '*'")),
+        (
+            "a.yaml".to_owned(),
+            document("Policy", "name: p0, guardrails: {add: [g0]}"),
+        ),
+        (
+            "b.yaml".to_owned(),
+            document("PolicyAttachment", "policy: p0, scope: '*'"),
+        ),
     ])
 }
 
@@ -314,16 +383,29 @@ fn the_next_run_reads_what_changed_and_no_more() {
     assert_eq!(judge_next(&house, &base()).1, None);
     assert_eq!(judge_next(&house, &base()).1, Some(0));
     let changes = [
-        with("a.yaml", document("Policy", "name: p0, guardrails: {add: [new]}")),
-        with("c.yaml", document("Policy", "name: p1, inherit: p0, guardrails: {add: [g1]}")),
+        with(
+            "a.yaml",
+            document("Policy", "name: p0, guardrails: {add: [new]}"),
+        ),
         with(
             "c.yaml",
-            document("PolicyTest", "name: t, cases: [{name: c, expect: {includes: [g0]}}]"),
+            document("Policy", "name: p1, inherit: p0, guardrails: {add: [g1]}"),
+        ),
+        with(
+            "c.yaml",
+            document(
+                "PolicyTest",
+                "name: t, cases: [{name: c, expect: {includes: [g0]}}]",
+            ),
         ),
         with("c.yaml", document("Invariant", "name: i, require: [g0]")),
     ];
     for files in changes {
-        assert_eq!(judge_next(&house, &files), (whole(&house, &files), Some(1)), "{files:#?}");
+        assert_eq!(
+            judge_next(&house, &files),
+            (whole(&house, &files), Some(1)),
+            "{files:#?}"
+        );
     }
 }
 
@@ -334,8 +416,14 @@ fn a_work_tree_is_followed_to_and_never_kept() {
     let kept = fs::read(house.kept_file()).unwrap();
     let drafts = [
         base(),
-        with("a.yaml", document("Policy", "name: p0, guardrails: {add: [draft]}")),
-        with("c.yaml", document("Policy", "name: p1, inherit: p0, guardrails: {add: [g1]}")),
+        with(
+            "a.yaml",
+            document("Policy", "name: p0, guardrails: {add: [draft]}"),
+        ),
+        with(
+            "c.yaml",
+            document("Policy", "name: p1, inherit: p0, guardrails: {add: [g1]}"),
+        ),
         Files::from([("a.yaml".to_owned(), document("Policy", "name: p0"))]),
     ];
     for files in &drafts {
@@ -351,8 +439,9 @@ fn a_work_tree_is_followed_to_and_never_kept() {
     assert!(!is_followed);
     assert_eq!(said(&judged), whole(&house, &faulty));
     let target = Target::Tree(house.write_tree(&base()));
-    let (judged, files_read) =
-        sets.judge(&house.workspace, target, Release::CURRENT, &NoProgress).unwrap();
+    let (judged, files_read) = sets
+        .judge(&house.workspace, target, Release::CURRENT, &NoProgress)
+        .unwrap();
     assert_eq!((said(&judged), files_read), (whole(&house, &base()), None));
     assert_eq!(fs::read(house.kept_file()).unwrap(), kept);
 }
@@ -361,14 +450,24 @@ fn a_work_tree_is_followed_to_and_never_kept() {
 fn a_work_tree_needs_no_object_of_what_was_kept() {
     let (house, other) = (House::new(), House::new());
     let mut files = base();
-    files.insert("c.yaml".to_owned(), document("Policy", "name: p1, inherit: p0"));
+    files.insert(
+        "c.yaml".to_owned(),
+        document("Policy", "name: p1, inherit: p0"),
+    );
     judge_next(&other, &files);
     fs::create_dir_all(house.repo.path().join(".git/refguard")).unwrap();
     let name = other.kept_file().file_name().unwrap().to_owned();
-    fs::copy(other.kept_file(), house.repo.path().join(".git/refguard").join(name)).unwrap();
+    fs::copy(
+        other.kept_file(),
+        house.repo.path().join(".git/refguard").join(name),
+    )
+    .unwrap();
 
     // Nothing of the set is an object of this repository.
-    files.insert("d.yaml".to_owned(), document("Policy", "name: p2, inherit: p1"));
+    files.insert(
+        "d.yaml".to_owned(),
+        document("Policy", "name: p2, inherit: p1"),
+    );
     let (judged, _) = house.judge_disk(&mut TrackedSet::default(), &files);
     assert_eq!(said(&judged), whole(&house, &files));
 }
@@ -382,34 +481,56 @@ fn a_file_of_the_work_tree_that_is_too_large_is_said_to_be() {
     fs::write(house.repo.path().join("policies/large.yaml"), large).unwrap();
     let (judged, is_followed) = house.judge_disk(&mut TrackedSet::default(), &base());
     assert!(!is_followed);
-    assert!(said(&judged).contains("policies/large.yaml"), "{}", said(&judged));
+    assert!(
+        said(&judged).contains("policies/large.yaml"),
+        "{}",
+        said(&judged)
+    );
 }
 
 #[test]
 fn a_kept_file_that_is_not_as_it_was_written_is_as_good_as_none() {
     let house = House::new();
     judge_next(&house, &base());
-    let (path, changed) = (house.kept_file(), with("c.yaml", document("Policy", "name: p1")));
+    let (path, changed) = (
+        house.kept_file(),
+        with("c.yaml", document("Policy", "name: p1")),
+    );
     let (sound, due) = (fs::read(&path).unwrap(), whole(&house, &changed));
     for at in (0..sound.len()).step_by(7) {
         let mut bytes = sound.clone();
         bytes[at] ^= 0x41;
         fs::write(&path, &bytes).unwrap();
-        assert_eq!(judge_next(&house, &changed), (due.clone(), None), "byte {at}");
+        assert_eq!(
+            judge_next(&house, &changed),
+            (due.clone(), None),
+            "byte {at}"
+        );
     }
     for length in (0..sound.len()).step_by(11) {
         fs::write(&path, &sound[..length]).unwrap();
-        assert_eq!(judge_next(&house, &changed), (due.clone(), None), "cut at {length}");
+        assert_eq!(
+            judge_next(&house, &changed),
+            (due.clone(), None),
+            "cut at {length}"
+        );
     }
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_eq!(judge_next(&house, &changed), (due, None), "a folder in its place");
+    assert_eq!(
+        judge_next(&house, &changed),
+        (due, None),
+        "a folder in its place"
+    );
 }
 
 #[test]
 fn a_kept_file_of_another_repository_changes_no_answer() {
     let (house, other) = (House::new(), House::new());
-    let theirs = with("a.yaml", document("Policy", "name: p0, guardrails: {add: [theirs]}"));
+    let theirs = with(
+        "a.yaml",
+        document("Policy", "name: p0, guardrails: {add: [theirs]}"),
+    );
     judge_next(&house, &base());
     judge_next(&other, &theirs);
     fs::copy(other.kept_file(), house.kept_file()).unwrap();
@@ -419,7 +540,8 @@ fn a_kept_file_of_another_repository_changes_no_answer() {
     let name = crate::repo::AsideName::of_folder("set", "team");
     let repo = folder.repo().unwrap();
     let bytes = fs::read(house.kept_file()).unwrap();
-    repo.write_aside(&name, u64::MAX, |out| out.write_all(&bytes[32..])).unwrap();
+    repo.write_aside(&name, u64::MAX, |out| out.write_all(&bytes[32..]))
+        .unwrap();
     assert!(kept::read(repo, "team").is_none());
     assert!(kept::read(repo, "").is_some());
 }
@@ -433,6 +555,11 @@ fn a_repository_that_is_only_judged_neither_reads_nor_writes_a_kept_set() {
     assert!(!sets.begin_from_kept(&view));
     house.forget();
     let target = Target::Tree(house.write_tree(&base()));
-    assert_eq!(sets.judge(&view, target, Release::CURRENT, &NoProgress).unwrap().1, None);
+    assert_eq!(
+        sets.judge(&view, target, Release::CURRENT, &NoProgress)
+            .unwrap()
+            .1,
+        None
+    );
     assert!(!house.repo.path().join(".git/refguard").exists());
 }

@@ -15,15 +15,23 @@ fn hostile(length: usize) -> String {
 
 fn owner(number: usize) -> Owner {
     let policies = vec![hostile(128); 20];
-    Owner { owner: Some(format!("{number}{}", hostile(4_000))), policies }
+    Owner {
+        owner: Some(format!("{number}{}", hostile(4_000))),
+        policies,
+    }
 }
 
 fn review() -> Review {
     let rule = rules::ALL.first().copied().unwrap();
     let file = refguard_core::document::SourceFile::new(hostile(4_000), String::new());
     let finding = |number: usize| {
-        Finding::new(rule, &file, Span::new(0, 0), format!("{number}{}", hostile(4_000)))
-            .with_help(hostile(4_000))
+        Finding::new(
+            rule,
+            &file,
+            Span::new(0, 0),
+            format!("{number}{}", hostile(4_000)),
+        )
+        .with_help(hostile(4_000))
     };
     let environment = |number: usize| Foreseen {
         environment: format!("{number}{}", hostile(128)),
@@ -36,10 +44,16 @@ fn review() -> Review {
             line: Some(1),
         }],
     };
-    let version = |number: u64| ComingVersion { policy: hostile(128), number, removed: true };
+    let version = |number: u64| ComingVersion {
+        policy: hostile(128),
+        number,
+        removed: true,
+    };
     Review {
         base: hostile(4_000),
-        base_commit: "0123456789012345678901234567890123456789".parse::<CommitId>().unwrap(),
+        base_commit: "0123456789012345678901234567890123456789"
+            .parse::<CommitId>()
+            .unwrap(),
         head: hostile(4_000),
         head_commit: None,
         prefix: String::new(),
@@ -63,7 +77,10 @@ fn review() -> Review {
 fn a_comment_is_shorter_than_what_forges_take_however_much_there_is_to_say() {
     let page = review_markdown(&review(), &PlaceLinks::default());
     assert!(page.len() < 65_536, "{}", page.len());
-    assert!(page.contains("### Gates") && page.contains("### Whom to ask"), "{page}");
+    assert!(
+        page.contains("### Gates") && page.contains("### Whom to ask"),
+        "{page}"
+    );
     assert!(page.contains("- … and "), "{page}");
     let json = serde_json::to_value(crate::output::review_object(&review())).unwrap();
     assert_eq!(json["findings"]["new"].as_array().map(Vec::len), Some(500));

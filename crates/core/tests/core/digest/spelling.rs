@@ -1,5 +1,5 @@
-//! Writes documents as YAML by whim: order of keys and of lists that are sets, block or flow, quotes,
-//! comments, defaults written out or left out, one file or many.
+//! Writes documents as YAML by whim: order of keys and of lists that are sets, block or flow,
+//! quotes, comments, defaults written out or left out, one file or many.
 
 use serde_json::{Map, Value};
 
