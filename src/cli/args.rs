@@ -230,7 +230,11 @@ pub(super) struct ContextArgs {
     tool: Option<String>,
 
     /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool"])]
+    #[arg(
+        long,
+        value_name = "JSON",
+        conflicts_with_all = ["team", "key", "model", "tags", "user", "tool"],
+    )]
     context: Option<String>,
 }
 
@@ -315,7 +319,12 @@ impl ChosenFiles {
 #[derive(Debug, Args)]
 pub(super) struct LevelArgs {
     /// Set the level of a warning: off, warn or error (repeatable)
-    #[arg(long = "level", value_name = "RULE=LEVEL", value_parser = parse_level, add = completion::levels())]
+    #[arg(
+        long = "level",
+        value_name = "RULE=LEVEL",
+        value_parser = parse_level,
+        add = completion::levels(),
+    )]
     levels: Vec<(String, Level)>,
 
     /// Fail on warnings too
@@ -429,7 +438,12 @@ pub(super) struct LogArgs {
     since: Option<Timestamp>,
 
     /// Look only at one row of so many
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
     sample: u64,
 
     /// Look only at rows of this set

@@ -106,7 +106,8 @@ impl<'a> Address<'a> {
         if host.is_empty() || host.contains(|c: char| "/?#@\\".contains(c) || !c.is_ascii_graphic())
         {
             bail!(
-                "`{url}` is no daemon's address: write it as http://HOST:PORT, https://HOST:PORT or \
+                "`{url}` is no daemon's address: write it as http://HOST:PORT, https://HOST:PORT \
+                 or \
                  unix:PATH"
             );
         }

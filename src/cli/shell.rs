@@ -112,7 +112,8 @@ impl Shell {
             (None, Some(branch)) => {
                 let name = branch.short();
                 self.say_once(format!(
-                    "warning: `{name}` is a branch and a tag: the branch is read; the tag is `refs/tags/{name}`"
+                    "warning: `{name}` is a branch and a tag: the branch is read; the tag is \
+                     `refs/tags/{name}`"
                 ));
             }
             (None, None) => {}
@@ -229,7 +230,8 @@ fn warn_of_newer_errors(origin: &SetOrigin, newer: &[Finding]) {
         count => format!(" (and {} more)", count - 1),
     };
     print::write_message(&format!(
-        "warning: {first}{more}: an error since {}; `{}` is still read, a promotion of it would be refused",
+        "warning: {first}{more}: an error since {}; `{}` is still read, a promotion of it would \
+         be refused",
         first.since, origin.name
     ));
 }

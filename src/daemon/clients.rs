@@ -137,7 +137,8 @@ pub enum ReportRefused {
     Owned,
     /// The token has its share of the places.
     #[error(
-        "too many clients report with this token: the limit is 5,000 clients and 32 MiB of reports, half of all"
+        "too many clients report with this token: the limit is 5,000 clients and 32 MiB of \
+         reports, half of all"
     )]
     Share,
     /// There is no place for one more.

@@ -275,7 +275,8 @@ impl Tracked {
         let instant = self.slot.instant(clock);
         let note = (instant > latest_honest(clock)).then(|| {
             format!(
-                "the set `{}` is served as of {instant}, ahead of the clock: something of it ended then by a clock that ran ahead",
+                "the set `{}` is served as of {instant}, ahead of the clock: something of it \
+                 ended then by a clock that ran ahead",
                 self.environment
             )
         });
@@ -332,7 +333,8 @@ impl Tracked {
         }
         let wait = self.following.died(commit, times, Instant::now());
         let message = format!(
-            "loading the commit {commit} ended the daemon {times} times in a row: it is tried again in {} s, or at once \
+            "loading the commit {commit} ended the daemon {times} times in a row: it is tried \
+             again in {} s, or at once \
              on SIGHUP",
             wait.as_secs()
         );
@@ -550,7 +552,8 @@ impl Tracked {
             let (set, count) = (self.environment.as_str(), newer.len());
             tracing::warn!(
                 set, commit = %commit, findings = count,
-                "served as an older release promoted it; a promotion of it would be refused: {first}"
+                "served as an older release promoted it; a promotion of it would be refused: \
+                 {first}"
             );
         }
         let newer_now = outdated(newer);

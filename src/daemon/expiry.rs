@@ -120,7 +120,8 @@ mod tests {
     fn slot(clock: Timestamp) -> Arc<Slot> {
         let attachment = |team: &str, expires: &str| {
             format!(
-                "---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [{team}]\nexpires: {expires}\n"
+                "---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n\
+                 teams: [{team}]\nexpires: {expires}\n"
             )
         };
         let text = format!(

@@ -158,7 +158,8 @@ impl Worker {
         let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
         let note = (!lost.is_empty()).then(|| {
             format!(
-                "`{remote}` no longer has the ledger of `{}`: what the branch itself records counts, and holds that only \
+                "`{remote}` no longer has the ledger of `{}`: what the branch itself records \
+                 counts, and holds that only \
                  the ledger recorded are over",
                 lost.join("`, `")
             )

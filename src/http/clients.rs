@@ -44,7 +44,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     });
     vec![
         Endpoint::put("/v1/clients/{id}", "reportClient", report_client)
-            .about(Tag::Clients, "Say what a follower enforces; to be said again every 30 seconds")
+            .about(
+                Tag::Clients,
+                "Say what a follower enforces; to be said again every 30 seconds",
+            )
             .with_path([ID])
             .with_request(schema("ClientReport"))
             .with_answer(
@@ -62,13 +65,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::delete("/v1/clients/{id}", "forgetClient", forget_client)
             .about(
                 Tag::Clients,
-                "Take a follower out: one that ends says so, and a lost one can be taken out by anybody who may ask",
+                "Take a follower out: one that ends says so, and a lost one can be taken out by \
+                 anybody who may ask",
             )
             .with_path([ID])
             .with_answer(StatusCode::OK, "It is forgotten", json_body(forgotten))
             .with_refusals([StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND]),
         Endpoint::get("/v1/clients", "clients", list_clients)
-            .about(Tag::Clients, "What every follower enforces; `set` leaves only its followers")
+            .about(
+                Tag::Clients,
+                "What every follower enforces; `set` leaves only its followers",
+            )
             .of_set(Chooses::ByQueryOrHeader)
             .with_answer(StatusCode::OK, "The clients, by id", json_body(listing)),
     ]

@@ -164,7 +164,8 @@ pub(super) fn refuse_caller(caller: Caller) -> Problem {
             retry_seconds: FORGIVEN.as_secs(),
             ..Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "this token is wrong, and so were many from this address of late: a right one is answered at once",
+                "this token is wrong, and so were many from this address of late: a right one is \
+                 answered at once",
             )
         },
         Caller::Known | Caller::Unknown | Caller::Wrong => Problem::new(
@@ -242,7 +243,8 @@ mod tests {
 
     #[test]
     fn tokens_are_told_by_their_hashes() {
-        let text = "# proxies\n9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test\n\n";
+        let text = "# proxies\n\
+            9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 # test\n\n";
         let tokens = Tokens::parse(text).unwrap();
         assert!(tokens.accept("test"));
         assert!(!tokens.accept("Test"));

@@ -64,7 +64,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_query([
                 Parameter::optional(
                     "documents",
-                    "Whether to have each version's document; such an answer is a page of 100 versions at most",
+                    "Whether to have each version's document; such an answer is a page of 100 \
+                     versions at most",
                     Values::OneOf(&["true", "false"]),
                 ),
                 Parameter::optional(
@@ -75,7 +76,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             ])
             .with_answer(
                 StatusCode::OK,
-                "As `refguard versions --format json`; with documents each version has `policy`, which is null where the \
+                "As `refguard versions --format json`; with documents each version has `policy`, \
+                 which is null where the \
                  policy was removed, and the page has `next`",
                 object(),
             ),
@@ -101,7 +103,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 json_body(schema("Comparison")),
             ),
         Endpoint::get("/v1/promotions", "promotions", promotions)
-            .about(Tag::History, "The promotions of an environment, the newest first")
+            .about(
+                Tag::History,
+                "The promotions of an environment, the newest first",
+            )
             .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Like("^[0-9a-f]{40}$")))
             .with_answer(

@@ -191,7 +191,8 @@ impl Queue {
             (false, before) => {
                 if before == 0 {
                     tracing::warn!(
-                        "a receiver of notifications is too slow: events are dropped until it takes more"
+                        "a receiver of notifications is too slow: events are dropped until it \
+                         takes more"
                     );
                 }
                 self.dropped += 1;
@@ -368,7 +369,8 @@ impl Post {
             .map(|signature| format!("X-Refguard-Signature: {signature}\r\n"))
             .collect();
         format!(
-            "POST {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: refguard/{}\r\nContent-Type: {kind}\r\n\
+            "POST {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: refguard/{}\r\n\
+             Content-Type: {kind}\r\n\
              Content-Length: {}\r\n{signature}\r\n{}",
             env!("CARGO_PKG_VERSION"),
             message.body.len(),

@@ -25,7 +25,8 @@ pub struct LinkTemplate(String);
 pub enum BadTemplate {
     /// It names no file.
     #[error(
-        "a template names the file by {{path}}, as in https://forge.example/repo/blob/{{commit}}/{{path}}#L{{line}}"
+        "a template names the file by {{path}}, as in \
+         https://forge.example/repo/blob/{{commit}}/{{path}}#L{{line}}"
     )]
     NoPath,
     /// It is no address of a page.

@@ -144,7 +144,10 @@ impl fmt::Display for Format {
 
 /// A name that no format has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format `{0}`: it is one of {names}", names = Format::ALL.map(Format::as_str).join(", "))]
+#[error(
+    "unknown format `{0}`: it is one of {names}",
+    names = Format::ALL.map(Format::as_str).join(", "),
+)]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {

@@ -133,9 +133,9 @@ pub(super) fn replay_table(replay: &Replay) -> String {
         return String::new();
     }
     let code = |name: &str| markdown_code(&clip_text(name, NAME));
-    let mut table =
-        "| rows | team | model | loses | gains | for example |\n| ---: | --- | --- | --- | --- | --- |\n"
-            .to_owned();
+    let mut table = "| rows | team | model | loses | gains | for example |\n\
+         | ---: | --- | --- | --- | --- | --- |\n"
+        .to_owned();
     for group in replay.groups.iter().take(GROUPS) {
         let cell = |name: &Option<String>| name.as_deref().map_or("*none*".to_owned(), code);
         let gains = match (names(&group.gained, &code), group.pipelines) {

@@ -39,13 +39,15 @@ fn bad_title(rule: &Rule) -> &'static str {
 fn level_sentence(rule: &Rule) -> String {
     match rule.severity {
         Severity::Error if rule.since > Rule::SINCE_0_1 => format!(
-            "This is an error since {}: it cannot be lowered. A set that an older release promoted is served with a warning.",
+            "This is an error since {}: it cannot be lowered. A set that an older release \
+             promoted is served with a warning.",
             rule.since
         ),
         Severity::Error => "This is an error: it cannot be lowered.".to_owned(),
         Severity::Warning => {
             format!(
-                "This is a warning: its level is set in refguard.yaml (`rules: {{{}: off|warn|error}}`).",
+                "This is a warning: its level is set in refguard.yaml (`rules: \
+                 {{{}: off|warn|error}}`).",
                 rule.name
             )
         }
@@ -136,8 +138,10 @@ pub fn rules_object<'a>(rules: &[&'a Rule]) -> RulesObject<'a> {
 pub fn rules_markdown(rules: &[&Rule]) -> String {
     let mut page = String::from(
         "# Rules\n\nEvery finding of `refguard validate` has the code of one of these rules. Errors refuse the policy set \
-         and cannot be lowered. The level of a warning is set in `refguard.yaml` (`rules: {NAME: off|warn|error}`) or by \
-         flag. `refguard explain CODE` prints the same text.\n\n| code | name | severity | rule |\n|---|---|---|---|\n",
+         and cannot be lowered. The level of a warning is set in `refguard.yaml` (`rules: \
+         {NAME: off|warn|error}`) or by \
+         flag. `refguard explain CODE` prints the same text.\n\n\
+         | code | name | severity | rule |\n|---|---|---|---|\n",
     );
     for Rule {
         code,

@@ -50,7 +50,8 @@ fn long_line() -> String {
             .join(", ")
     };
     format!(
-        "apiVersion: refguard/v1\nkind: Policy\nname: wide\nguardrails: {{add: [{}], drop: [x], remove: [{}]}}\n",
+        "apiVersion: refguard/v1\nkind: Policy\nname: wide\n\
+         guardrails: {{add: [{}], drop: [x], remove: [{}]}}\n",
         names(100),
         names(200)
     )

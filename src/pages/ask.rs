@@ -79,8 +79,10 @@ pub fn ask_page(
         @match answer {
             Some(answer) => (answered(frame, form, answer)),
             None => p.muted {
-                "Give any of these. A field that is left empty is a value that the request does not have. "
-                "The address of the answer can be shared: it names the commit and, where attachments expire, the instant, so that it stays what it is."
+                "Give any of these. A field that is left empty is a value that the request does \
+                 not have. "
+                "The address of the answer can be shared: it names the commit and, where \
+                 attachments expire, the instant, so that it stays what it is."
             },
         }
     })

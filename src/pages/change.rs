@@ -27,9 +27,11 @@ pub fn change_page(frame: &Frame, change: &Change) -> String {
             (Some(review), _) => (reviewed(frame, &change.environment, review)),
             (None, Some(_)) => div.card.good { p.lead { "Nothing: it holds all that " code { (text(&change.source)) } " has." } },
             (None, None) if change.is_gone => div.card.bad {
-                p.lead { "Its branch is gone, so there is nothing to hold against each other. What was good last stays in force." }
+                p.lead { "Its branch is gone, so there is nothing to hold against each other. \
+                    What was good last stays in force." }
             },
-            (None, None) => div.card { p.lead { "Nothing was promoted to it yet, so there is nothing to hold against each other." } },
+            (None, None) => div.card { p.lead { "Nothing was promoted to it yet, so there is \
+                nothing to hold against each other." } },
         }
     })
 }
@@ -45,7 +47,8 @@ fn reviewed(frame: &Frame, environment: &str, review: &Review) -> Markup {
         }
         @match foreseen {
             Some(foreseen) => (gates(frame, foreseen)),
-            None => p.muted { "Its gates are asked when somebody promotes: " code { "refguard promote --dry-run" } },
+            None => p.muted { "Its gates are asked when somebody promotes: " code { "refguard \
+                promote --dry-run" } },
         }
         @if let (Some(impact), Some(shift)) = (&review.impact, &review.shift) { (impact_card(impact, shift)) }
         @if let Some(safeguards) = &review.safeguards { (safeguard_card(safeguards)) }
@@ -66,7 +69,8 @@ fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
     };
     html! {
         section class=(class) aria-labelledby="gates" {
-            h2 #gates { @if foreseen.could { "The gates let it pass" } @else { "The gates refuse it" } }
+            h2 #gates { @if foreseen.could { "The gates let it pass" } @else { "The gates refuse \
+                it" } }
             ul.plain.near {
                 @for word in foreseen.gates.iter().take(MAX_SHOWN) {
                     @let (class, says) = match word.says {

@@ -100,7 +100,8 @@ pub(super) fn impact_card(impact: &Impact, shift: &Shift) -> Markup {
     html! {
         section class=(class) aria-labelledby="impact" {
             h2 #impact { (capitalise(&loss_words(impact, shift))) }
-            @if impact.weakens { p { span.badge.bad { "weakens" } " Some request that was blocked before is let through." } }
+            @if impact.weakens { p { span.badge.bad { "weakens" } " Some request that was blocked \
+                before is let through." } }
             @if !rows.is_empty() { (name_table(&rows)) }
             @if let Some(why) = &shift.left_out { p.muted { "Not every name was asked: " (words(why)) } }
             @for sentence in impact.not_analysed.iter().take(10) { p.muted { "Not analysed: " (words(sentence)) } }

@@ -298,9 +298,12 @@ fn footer() -> Markup {
 /// The mark of refguard, in the colour of what is around it.
 fn logo() -> Markup {
     PreEscaped(
-        "<svg viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" focusable=\"false\">\
-         <path d=\"M16 2 4 6.5v8.6C4 22.3 9 28 16 30c7-2 12-7.7 12-14.9V6.5L16 2Z\" fill=\"currentColor\"/>\
-         <circle cx=\"11\" cy=\"11\" r=\"2.6\" class=\"cut\"/><circle cx=\"11\" cy=\"21\" r=\"2.6\" class=\"cut\"/>\
+        "<svg viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" \
+         focusable=\"false\">\
+         <path d=\"M16 2 4 6.5v8.6C4 22.3 9 28 16 30c7-2 12-7.7 12-14.9V6.5L16 2Z\" \
+         fill=\"currentColor\"/>\
+         <circle cx=\"11\" cy=\"11\" r=\"2.6\" class=\"cut\"/><circle cx=\"11\" cy=\"21\" \
+         r=\"2.6\" class=\"cut\"/>\
          <circle cx=\"21\" cy=\"14\" r=\"2.6\" class=\"cut\"/>\
          <path d=\"M11 12v8M21 15c0 4-6 3-9 5\" class=\"line\"/></svg>"
             .to_owned(),

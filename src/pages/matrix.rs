@@ -97,7 +97,8 @@ pub fn matrix_page(
             Err(why) => div.card { p { (words(why)) } },
             Ok(matrix) => {
                 @for (dimension, patterns) in &matrix.patterns {
-                    p.muted { "The catalog also has " (dimension) "s by pattern, whose names cannot be listed: "
+                    p.muted { "The catalog also has " (dimension) "s by pattern, whose names \
+                        cannot be listed: "
                         @for pattern in patterns.iter().take(20) { code { (text(pattern)) } " " } }
                 }
                 @if rows.is_empty() { div.card { p { "No name holds that." } } }

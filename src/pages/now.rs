@@ -290,7 +290,8 @@ fn rejection(frame: &Frame, rejected: &Rejected) -> Markup {
             }
             @if rejected.findings.is_empty() { p { (words(&rejected.message)) } }
             (findings(frame, rejected.commit.as_deref(), &rejected.findings, rejected.errors))
-            p.muted { "Rejected " (time(&rejected.at.to_string())) "; it is not tried again until the ref moves." }
+            p.muted { "Rejected " (time(&rejected.at.to_string())) "; it is not tried again until \
+                the ref moves." }
         }
     }
 }

@@ -50,7 +50,8 @@ pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> Str
         }
         @if let Some(description) = &policy.description { p.lead { (name(description)) } }
         p.muted {
-            @match &policy.owner { Some(owner) => { "Owner: " (name(owner)) }, None => "Nobody is named as owner" }
+            @match &policy.owner { Some(owner) => { "Owner: " (name(owner)) }, None => "Nobody is \
+                named as owner" }
             " · " (frame.place(&policy.place.file, policy.place.line))
         }
         div.columns {
@@ -172,7 +173,8 @@ fn attachments(frame: &Frame, view: &PolicyView<'_>) -> Markup {
         section.card aria-labelledby="who" {
             h2 #who { "Who gets it" }
             @if own.is_empty() {
-                p { "It is attached to nothing" @if policy.requestable { ": requests may ask for it by name" } "." }
+                p { "It is attached to nothing" @if policy.requestable { ": requests may ask for \
+                    it by name" } "." }
             }
             @if !own.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label="Attachments" {

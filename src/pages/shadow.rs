@@ -135,9 +135,11 @@ fn regions(report: &ShadowReport) -> Markup {
     html! {
         section.card aria-labelledby="regions" {
             h2 #regions { "By region of the difference" }
-            @if report.regions.is_empty() && report.exact { p { "Every request gets the same from both." } }
+            @if report.regions.is_empty() && report.exact { p { "Every request gets the same from \
+                both." } }
             @if !report.exact { p.muted { "Not every region is known: the analysis took too long." } }
-            @if met.is_empty() && !report.regions.is_empty() { p { "No request lay in one of them yet." } }
+            @if met.is_empty() && !report.regions.is_empty() { p { "No request lay in one of them \
+                yet." } }
             ul.plain.near {
                 @for region in met.iter().take(MAX_REGIONS) {
                     li { strong { (requests(region.requests)) } ": " (words(&region_words(&region.described))) }

@@ -24,13 +24,15 @@ pub fn sign_in_page(next: &str, trouble: Option<SignInTrouble>) -> String {
         section.card.sign-in {
             h1 { "Sign in" }
             p.muted {
-                "This daemon asks for a token. It is one of those that proxies use; whoever runs the daemon has it."
+                "This daemon asks for a token. It is one of those that proxies use; whoever runs \
+                 the daemon has it."
             }
             @if let Some(trouble) = trouble {
                 p.bad #trouble role="alert" {
                     @match trouble {
                         SignInTrouble::Refused => "This server does not accept that token.",
-                        SignInTrouble::TooMany => "Too many wrong tokens. Wait a minute, then try again.",
+                        SignInTrouble::TooMany => "Too many wrong tokens. Wait a minute, then try \
+                            again.",
                     }
                 }
             }

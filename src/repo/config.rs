@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn the_last_value_counts_and_a_bare_key_is_on() {
-        let listed = b"user.name\nAda\0core.bare\0user.name\nBob\0remote.a.b.url\nx\ny\0remote.a.b.fetch\nz\0";
+        let listed = b"user.name\nAda\0core.bare\0user.name\nBob\0remote.a.b.url\nx\n\
+            y\0remote.a.b.fetch\nz\0";
         let config = GitConfig::parse(listed);
         assert_eq!(config.get("user.name"), Some("Bob"));
         assert_eq!(

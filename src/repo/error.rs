@@ -220,41 +220,63 @@ impl RepoError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NotARepository { .. } => {
-                "name a folder of a git repository with `-C DIR`, or make one with `refguard init DIR`".into()
+                "name a folder of a git repository with `-C DIR`, or make one with `refguard init \
+                 DIR`"
+                    .into()
             }
-            Self::NoSuchRevision { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::NoSuchRevision {
+                near: Some(near), ..
+            } => format!("did you mean `{near}`?"),
             Self::NoWorkTree { .. } => "read a commit with `--at REV`".into(),
             Self::UnsupportedRepository { help, .. } => (*help).into(),
             Self::ForeignOwner { dir } => {
-                format!("if you trust it, run `git config --global --add safe.directory '{}'`", dir.display())
+                format!(
+                    "if you trust it, run `git config --global --add safe.directory '{}'`",
+                    dir.display()
+                )
             }
             Self::SpecialFile { .. } => "remove it; `git fsck` says what is missing then".into(),
             Self::OtherCommonDir { .. } => {
-                "unset `GIT_COMMON_DIR`, or name the repository that it belongs to with `GIT_DIR`".into()
+                "unset `GIT_COMMON_DIR`, or name the repository that it belongs to with `GIT_DIR`"
+                    .into()
             }
             Self::NoGit => "install git, or put it on the PATH".into(),
-            Self::BadRefName { .. } => "a full name begins with `refs/`, such as `refs/heads/production`".into(),
+            Self::BadRefName { .. } => "a full name begins with `refs/`, such as \
+                `refs/heads/production`"
+                .into(),
             Self::SymbolicRef { name, .. } => {
-                format!("an environment needs a ref of its own: remove it with `git symbolic-ref --delete {name}`")
+                format!(
+                    "an environment needs a ref of its own: remove it with `git symbolic-ref \
+                    --delete {name}`"
+                )
             }
             Self::CheckedOut { .. } => {
-                "check out another branch there; a work tree that is gone is forgotten with `git worktree prune`".into()
+                "check out another branch there; a work tree that is gone is forgotten with `git \
+                 worktree prune`"
+                    .into()
             }
             Self::Shallow { .. } => "fetch the rest with `git fetch --unshallow`".into(),
             Self::MissingObject { .. } => {
-                "`git fsck` lists what is missing; `git fetch --refetch --no-filter` brings back what a remote has, \
+                "`git fsck` lists what is missing; `git fetch --refetch --no-filter` brings back \
+                 what a remote has, \
                  also to a partial clone"
                     .into()
             }
             Self::DamagedObject { .. } => {
-                "`git fsck` lists what is damaged; move its file aside, then `git fetch --refetch` brings it back from a remote"
+                "`git fsck` lists what is damaged; move its file aside, then `git fetch \
+                 --refetch` brings it back from a remote"
                     .into()
             }
             Self::TwoEntries { .. } => {
-                "no git command makes such a tree: `git fsck` names it; commit the folder anew from a checkout".into()
+                "no git command makes such a tree: `git fsck` names it; commit the folder anew \
+                 from a checkout"
+                    .into()
             }
-            Self::UnnamedPublishBranch { remote: Some(remote) } => format!(
-                "run `git config refguard.publishBranch NAME`, or `git remote set-head {remote} --auto`"
+            Self::UnnamedPublishBranch {
+                remote: Some(remote),
+            } => format!(
+                "run `git config refguard.publishBranch NAME`, or `git remote set-head {remote} \
+                 --auto`"
             ),
             Self::UnnamedPublishBranch { remote: None } => {
                 "run `git config refguard.publishBranch NAME`; of several remotes \
@@ -262,7 +284,9 @@ impl RepoError {
                     .into()
             }
             Self::NoIdentity => {
-                "run `git config --global user.name NAME` and `git config --global user.email ADDRESS`".into()
+                "run `git config --global user.name NAME` and `git config --global user.email \
+                 ADDRESS`"
+                    .into()
             }
             _ => return None,
         })

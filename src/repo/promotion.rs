@@ -333,7 +333,8 @@ mod tests {
     #[test]
     fn a_record_reads_as_people_would_write_it() {
         let message = record().message("promote 7 to production").unwrap();
-        let due = "promote 7 to production\n\nRefguard-Promotion: 7\nRefguard-Environment: production\n\
+        let due = "promote 7 to production\n\nRefguard-Promotion: 7\n\
+            Refguard-Environment: production\n\
             Refguard-Commit: 0123456789012345678901234567890123456789\nRefguard-Digest: abab";
         assert!(message.starts_with(due), "{message}");
         assert!(

@@ -97,7 +97,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read_without_a_panic(message in "(?s).{0,80}\n\n(Refguard-|refguard-|)[A-Za-z: \r\n\té-]{0,40}") {
+        fn any_text_is_read_without_a_panic(message in "(?s).{0,80}\n\n\
+            (Refguard-|refguard-|)[A-Za-z: \r\n\té-]{0,40}") {
             let _ = parse(&message);
         }
 

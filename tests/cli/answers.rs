@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Run, TestRepo};
 
-const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [log, pii, audit, other]\n\
+const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\n\
+    guardrails: [log, pii, audit, other]\n\
      teams: [eu, us, lab]\nmodels: [gpt-4, o1]\n";
 
 fn attachment(policy: &str, fields: &str) -> String {
@@ -463,11 +464,13 @@ fn a_matrix_is_written_for_people_programs_and_spreadsheets() {
     );
     assert_eq!(
         run("csv"),
-        "team,guardrails\r\n\"<b>, =cmd|x, us\",log\r\neu,\"audit, log, pii\"\r\nlab,\"audit, log\"\r\n"
+        "team,guardrails\r\n\"<b>, =cmd|x, us\",log\r\neu,\"audit, log, pii\"\r\n\
+         lab,\"audit, log\"\r\n"
     );
     assert_eq!(
         run("human"),
-        "TEAM             GUARDRAILS\n<b>, =cmd|x, us  log\neu               audit, log, pii\nlab              audit, log\n"
+        "TEAM             GUARDRAILS\n<b>, =cmd|x, us  log\neu               audit, log, pii\n\
+         lab              audit, log\n"
     );
     let page = run("html");
     assert!(
@@ -607,7 +610,8 @@ fn a_time_is_read_alike_by_every_verb() {
     let _ = repo
         .run(["blame", "--team", "eu", "--at", "2999-01-01"])
         .ok();
-    let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment in UTC), or so long ago";
+    let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment \
+        in UTC), or so long ago";
     for line in [
         "resolve --now 2026-02-30",
         "list --now soon",

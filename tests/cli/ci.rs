@@ -62,7 +62,8 @@ impl Job {
             &policy("base", "guardrails: {add: [pii, audit]}"),
         );
         write("attachments/all.yaml", ATTACHED);
-        let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: all\n    expect: {includes: [audit]}\n";
+        let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+            cases:\n  - name: all\n    expect: {includes: [audit]}\n";
         let base = write("tests/t.yaml", test);
         write("policies/base.yaml", &policy("base", fields));
         let temp = repo.path().with_file_name("temp");
@@ -545,7 +546,8 @@ fn the_gitlab_job_reports_and_notes() {
         "the token stands among the arguments: {calls}"
     );
     let last = calls.lines().last().unwrap();
-    let due = "--request POST --data-urlencode body@review.md https://gitlab.example/api/v4/projects/3/merge_requests/7/notes";
+    let due = "--request POST --data-urlencode body@review.md \
+        https://gitlab.example/api/v4/projects/3/merge_requests/7/notes";
     assert!(last.ends_with(due), "{last}");
     // A sound change; the note that is there is renewed.
     job.repo

@@ -15,13 +15,18 @@ fn named() -> TestRepo {
     )
     .write(
         "refguard.yaml",
-        "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n  - name: staging\n",
+        "apiVersion: refguard/v1\nkind: Repository\n\
+         environments:\n  - name: production\n  - name: staging\n",
     )
-    .policy("healthcare-compliance", "guardrails: {add: [phi_redaction]}")
+    .policy(
+        "healthcare-compliance",
+        "guardrails: {add: [phi_redaction]}",
+    )
     .policy("baseline", "guardrails: {add: [pii_masking]}")
     .write(
         "attachments/all.yaml",
-        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: healthcare-compliance\nscope: \"*\"\n",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: healthcare-compliance\n\
+         scope: \"*\"\n",
     )
     .commit("one");
     let _ = repo.run(["promote", "--reason", "the first"]).ok();

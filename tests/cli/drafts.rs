@@ -254,7 +254,8 @@ mod pins {
     #[test]
     fn a_test_may_ask_for_a_version() {
         let repo = three();
-        let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: pins\ncases:\n  - name: the old one too\n    context: {}\n    policies: [base@1]\n    expect: {guardrails: [one, three], policies: [base, base@1]}\n";
+        let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: pins\n\
+            cases:\n  - name: the old one too\n    context: {}\n    policies: [base@1]\n    expect: {guardrails: [one, three], policies: [base, base@1]}\n";
         repo.write("tests/pins.yaml", test);
         let _ = repo.run(["test"]).ok();
     }
@@ -311,12 +312,19 @@ mod status {
     #[test]
     fn what_is_no_policy_is_a_draft_too() {
         let repo = three();
-        repo.write("attachments/new.yaml", &ATTACHED.replace("scope", "priority: 3\nscope"))
-            .write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [x]\n")
-            .write(
-                "tests/t.yaml",
-                "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases: [{name: a, context: {}, expect: {}}]\n",
-            );
+        repo.write(
+            "attachments/new.yaml",
+            &ATTACHED.replace("scope", "priority: 3\nscope"),
+        )
+        .write(
+            "catalog.yaml",
+            "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [x]\n",
+        )
+        .write(
+            "tests/t.yaml",
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+                 cases: [{name: a, context: {}, expect: {}}]\n",
+        );
         let text = repo.run(["status"]).ok();
         for line in [
             "+ attachment of base (attachments/new.yaml)",

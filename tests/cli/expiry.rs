@@ -95,7 +95,8 @@ fn the_explanation_and_why_name_what_is_expired() {
 #[test]
 fn tests_run_at_an_instant_and_a_time_for_at_is_the_instant_too() {
     let repo = ending("2030-12-31");
-    let case = "apiVersion: refguard/v1\nkind: PolicyTest\nname: eu\ncases:\n  - name: masked\n    context: {team: eu}\n    expect: {includes: [masker]}\n";
+    let case = "apiVersion: refguard/v1\nkind: PolicyTest\nname: eu\n\
+        cases:\n  - name: masked\n    context: {team: eu}\n    expect: {includes: [masker]}\n";
     repo.write("tests/eu.yaml", case).commit("a test");
     repo.run(["test"]).ok();
     assert!(
@@ -117,7 +118,8 @@ fn tests_run_at_an_instant_and_a_time_for_at_is_the_instant_too() {
 #[test]
 fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
     let repo = ending("2030-12-31");
-    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    gates: {weaken: refuse}\n";
+    let settings = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments:\n  - name: production\n    gates: {weaken: refuse}\n";
     repo.write("refguard.yaml", settings).commit("settings");
     repo.run(["promote"]).ok();
     repo.write(
@@ -127,7 +129,8 @@ fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
     .commit("a year less");
 
     let impact = repo.run(["impact", "production", "HEAD"]).ok();
-    let words = "from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, requests of a team `eu` lose `masker`";
+    let words = "from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, requests of a team `eu` \
+        lose `masker`";
     assert!(impact.contains(words), "{impact}");
     assert!(
         impact.contains("weakens: from 2030-01-01T00:00:00Z until 2031-01-01T00:00:00Z, where"),
@@ -169,7 +172,8 @@ fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
 #[test]
 fn to_delete_what_is_over_changes_nothing() {
     let repo = ending("2020-01-01");
-    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    gates: {weaken: refuse, safeguards: refuse}\n";
+    let settings = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments:\n  - name: production\n    gates: {weaken: refuse, safeguards: refuse}\n";
     repo.write("refguard.yaml", settings).commit("settings");
     repo.run(["promote"]).ok();
     repo.remove("attachments/eu.yaml").commit("tidy up");
@@ -190,7 +194,8 @@ fn to_delete_what_is_over_changes_nothing() {
 #[test]
 fn an_invariant_must_hold_for_all_time_from_now_on() {
     let repo = ending("2030-12-31");
-    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: eu-is-masked\nfor: {teams: [eu]}\nrequire: [masker]\n";
+    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: eu-is-masked\n\
+        for: {teams: [eu]}\nrequire: [masker]\n";
     repo.write("invariants/eu.yaml", invariant)
         .commit("an invariant");
 
@@ -276,7 +281,8 @@ fn status_names_what_ends_next_and_blame_what_has_ended() {
     repo.run_with(["promote"], &late).ok();
 
     let status = repo.run(["status"]).ok();
-    let line = "2091-01-01T00:00:00Z the attachment of base ends (attachments/later.yaml:1): as long as it lasts";
+    let line = "2091-01-01T00:00:00Z the attachment of base ends (attachments/later.yaml:1): as \
+        long as it lasts";
     assert!(
         status.contains(line) && !status.contains("2025-07-01"),
         "{status}"
@@ -357,7 +363,8 @@ fn what_is_expired_is_a_note_that_fails_nothing() {
 fn a_commit_is_judged_by_what_is_in_force_when_it_is_made() {
     let case = |name: &str, expect: &str| {
         format!(
-            "apiVersion: refguard/v1\nkind: PolicyTest\nname: {name}\ncases:\n  - name: one\n    context: {{team: eu}}\n    expect: {{{expect}}}\n"
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: {name}\n\
+             cases:\n  - name: one\n    context: {{team: eu}}\n    expect: {{{expect}}}\n"
         )
     };
     let repo = ending("2020-01-01");

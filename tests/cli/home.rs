@@ -557,7 +557,8 @@ fn a_ledger_that_went_back_at_the_remote_together_with_its_branch_is_said() {
         server.git(["update-ref", name, &first]);
     }
     let run = author.run(["status", "--fetch"]).ends(0);
-    let said = "the ledger of `production` went back from promotion 3 to promotion 1, and with it a hold was lost: audit week";
+    let said = "the ledger of `production` went back from promotion 3 to promotion 1, and with it \
+        a hold was lost: audit week";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     assert!(
         !author

@@ -96,7 +96,8 @@ fn a_removal_is_judged_by_what_it_leaves_behind() {
 #[test]
 fn tests_run_on_what_would_be_committed() {
     let repo = hooked();
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: everybody is checked\n    \
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+        cases:\n  - name: everybody is checked\n    \
         expect: {includes: [pii]}\n";
     repo.write("tests/t.yaml", test).commit("two");
     repo.policy("base", "guardrails: {add: [audit]}")

@@ -493,7 +493,8 @@ fn two_clones_race_for_one_remote() {
 #[test]
 fn an_environment_takes_its_sets_from_another() {
     let repo = base();
-    let environments = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    from: staging\n  - name: staging\n";
+    let environments = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments:\n  - name: production\n    from: staging\n  - name: staging\n";
     repo.write("refguard.yaml", environments).commit("staging");
     assert!(
         repo.run(["promote"])
@@ -648,7 +649,8 @@ fn a_dry_run_tells_what_every_gate_says_and_which_promotion_it_would_be() {
         assert!(said.contains(&line), "{gate}: {said}");
     }
     assert!(said.contains("gate older: passes\n"), "{said}");
-    let off = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: off}}]\n";
+    let off = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments: [{name: production, gates: {weaken: off}}]\n";
     repo.policy("base", "guardrails: {add: [log]}")
         .write("refguard.yaml", off)
         .commit("off");
@@ -704,7 +706,8 @@ fn the_log_is_the_whole_audit_trail() {
     repo.git(["branch", "-f", "production", "main"]);
     repo.policy("base", "guardrails: {add: [log]}")
         .commit("three");
-    let strict = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
+    let strict = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments: [{name: production, gates: {weaken: refuse}}]\n";
     repo.write("refguard.yaml", strict).commit("strict");
     let _ = promoted(&repo, &[]);
     let _ = repo.run(["hold", "audit, week"]).ok();
@@ -852,7 +855,8 @@ fn attachment_of(policy: &str) -> String {
 #[test]
 fn promotions_are_no_commits_that_the_publish_branch_lacks() {
     let repo = base();
-    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: staging}, {name: production, from: staging}]\n";
+    let settings = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments: [{name: staging}, {name: production, from: staging}]\n";
     repo.write("refguard.yaml", settings)
         .commit("two environments");
     let _ = repo.run(["promote", "--to", "staging"]).ok();

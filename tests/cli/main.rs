@@ -8,7 +8,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test functions"
+    reason = "a test that meets what it does not expect has to fail; clippy.toml covers only test \
+        functions"
 )]
 
 mod answers;

@@ -56,19 +56,32 @@ fn judge_run(repo: &TestRepo, line: &[&str], run: Run) {
 #[test]
 fn every_output_has_the_form_that_its_schema_says() {
     let repo = TestRepo::new();
-    let piped = "guardrails: {add: [pii, log]}\npipeline: {mode: pre_call, steps: [{guardrail: pii, on_pass: next, \
+    let piped = "guardrails: {add: [pii, log]}\n\
+        pipeline: {mode: pre_call, steps: [{guardrail: pii, on_pass: next, \
          on_fail: modify_response, modify_response_message: no}, {guardrail: log}]}";
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: one\n    context: {team: eu}\n    \
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+        cases:\n  - name: one\n    context: {team: eu}\n    \
          expect: {includes: [pii]}\n";
     let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: all-log\nrequire: [log]\n";
-    repo.write("catalog.yaml", "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii, log, audit]\nteams: [eu, us, \"x-*\"]\n")
-        .policy("base", &piped.replace("message: no}", "message: sorry}"))
-        .policy("child", "owner: somebody\ninherit: base\nguardrails: {add: [audit], remove: [log]}\ncondition: {model: \"gpt-.*\"}")
-        .write("attachments/all.yaml", &attachment("base", "scope: \"*\""))
-        .write("attachments/eu.yaml", &attachment("child", "teams: [eu]\ntags: [phi]"))
-        .write("tests/t.yaml", test)
-        .write("invariants/i.yaml", invariant)
-        .commit("one");
+    repo.write(
+        "catalog.yaml",
+        "apiVersion: refguard/v1\nkind: Catalog\n\
+        guardrails: [pii, log, audit]\nteams: [eu, us, \"x-*\"]\n",
+    )
+    .policy("base", &piped.replace("message: no}", "message: sorry}"))
+    .policy(
+        "child",
+        "owner: somebody\ninherit: base\n\
+            guardrails: {add: [audit], remove: [log]}\ncondition: {model: \"gpt-.*\"}",
+    )
+    .write("attachments/all.yaml", &attachment("base", "scope: \"*\""))
+    .write(
+        "attachments/eu.yaml",
+        &attachment("child", "teams: [eu]\ntags: [phi]"),
+    )
+    .write("tests/t.yaml", test)
+    .write("invariants/i.yaml", invariant)
+    .commit("one");
     judge(&repo, &["promote", "--dry-run"]);
     judge(&repo, &["promote", "--reason", "the first"]);
     repo.policy("base", "guardrails: {add: [log]}")

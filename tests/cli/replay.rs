@@ -289,7 +289,8 @@ fn what_becomes_of_the_rows_later_is_told_with_the_instant() {
     assert_eq!(told["requests"], impact["regions"][at]);
     assert_eq!(told["requests"]["at"], json!("2090-12-06T00:00:00Z"));
     let said = run("../log", "2090-12-05", "human").ok();
-    let verdict = "2 rows (2 distinct requests), answered as of 2090-12-05T00:00:00Z: none changes; \
+    let verdict = "2 rows (2 distinct requests), answered as of 2090-12-05T00:00:00Z: none \
+        changes; \
         from 2090-12-06T00:00:00Z on, 1 changes: 1 loses a guardrail, 0 gain one\n\
         rows are among these later:\n- from 2090-12-06T00:00:00Z on, requests of a team `health-*`";
     assert!(said.starts_with(verdict), "{said}");

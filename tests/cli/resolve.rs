@@ -138,7 +138,8 @@ fn users_and_tools() -> TestRepo {
     repo.write("attachments/all.yaml", &attachments);
     repo.write(
         "catalog.yaml",
-        "apiVersion: refguard/v1\nkind: Catalog\nusers: [\"c-*\", u-17]\ntools: [github/create_issue]\n",
+        "apiVersion: refguard/v1\nkind: Catalog\nusers: [\"c-*\", u-17]\n\
+         tools: [github/create_issue]\n",
     );
     repo
 }
@@ -199,8 +200,10 @@ fn users_and_tools_choose_requests_as_teams_do() {
 #[test]
 fn a_set_with_users_is_judged_tested_proven_and_not_exported() {
     let repo = users_and_tools();
-    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: contractors-are-watched\nfor: {users: [\"c-*\"]}\nrequire: [g_contractors]\n";
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n- name: c\n  context: {user: c-1}\n  matrix: {tools: [github/create_issue, other/x]}\n  expect: {includes: [g_contractors]}\n";
+    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: contractors-are-watched\n\
+        for: {users: [\"c-*\"]}\nrequire: [g_contractors]\n";
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n\
+        - name: c\n  context: {user: c-1}\n  matrix: {tools: [github/create_issue, other/x]}\n  expect: {includes: [g_contractors]}\n";
     repo.write("invariants/i.yaml", invariant)
         .write("tests/t.yaml", test);
     repo.run(["test"]).ok();

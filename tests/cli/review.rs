@@ -113,7 +113,8 @@ fn in_order(page: &str, texts: &[&str]) {
     }
 }
 
-const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nteams: [eu, us, fin-ops, fin-research]\n\
+const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\n\
+    teams: [eu, us, fin-ops, fin-research]\n\
      models: [gpt-4, o1]\nguardrails: [pii, audit, log, fin_check]\n";
 
 #[test]
@@ -287,7 +288,8 @@ fn a_loss_that_comes_later_is_in_verdict_and_table_with_the_instant() {
 #[test]
 fn a_cause_is_one_entry_however_many_it_fails() {
     let repo = base();
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\n\
+        cases:\n  - name: all\n    \
          matrix: {teams: [a, b, c, d], models: [m1, m2, m3, m4, m5]}\n    expect: {includes: [pii]}\n";
     repo.git(["checkout", "-q", "main"]);
     repo.write("tests/t.yaml", test).commit("tested");
@@ -459,7 +461,8 @@ fn tests_and_coverage_stand_beside_those_of_before() {
 #[test]
 fn the_gates_are_foreseen() {
     let repo = base();
-    let strict = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production, gates: {weaken: refuse}}]\n";
+    let strict = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments: [{name: production, gates: {weaken: refuse}}]\n";
     repo.git(["checkout", "-q", "main"]);
     repo.write("refguard.yaml", strict).commit("strict");
     repo.run(["promote"]).ok();
@@ -515,7 +518,8 @@ fn text_from_policies_stays_text() {
         ),
     );
     let test = format!(
-        "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: \"{evil}\"\n    expect: {{includes: [\"{}\"]}}\n",
+        "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+         cases:\n  - name: \"{evil}\"\n    expect: {{includes: [\"{}\"]}}\n",
         evil.replace("\\n", " ").replace('@', "")
     );
     repo.write("tests/t.yaml", &test).commit("evil");
@@ -630,7 +634,8 @@ fn a_table_has_no_empty_column_and_a_loss_that_ends_says_until_when() {
     let repo = two_teams();
     repo.write(
         "attachments/eu.yaml",
-        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: light\nteams: [eu]\nexpires: 2999-12-31\nreason: pilot\n",
+        "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: light\nteams: [eu]\n\
+         expires: 2999-12-31\nreason: pilot\n",
     )
     .commit("a pilot");
     let text = repo.run(["review", "production", "HEAD"]).stdout;

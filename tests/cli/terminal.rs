@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::support::{Screen, TestRepo};
 
 const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\n\
-    guardrails: [hipaa_audit, phi_redaction, pii_masking, log]\nteams: [health-eu, health-us, research-lab, x]\n";
+    guardrails: [hipaa_audit, phi_redaction, pii_masking, log]\n\
+    teams: [health-eu, health-us, research-lab, x]\n";
 
 /// A set whose tables are wider than sixty columns.
 fn wide() -> TestRepo {

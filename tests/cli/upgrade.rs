@@ -26,7 +26,8 @@ fn promote_as_before(repo: &TestRepo, number: u32, more: &str) -> String {
         .find(|line| line.starts_with("Refguard-Digest"))
         .unwrap();
     let text = format!(
-        "promote {number}\n\nRefguard-Promotion: {number}\nRefguard-Environment: production\nRefguard-Commit: {source}\n{digest}\n{more}"
+        "promote {number}\n\nRefguard-Promotion: {number}\nRefguard-Environment: production\n\
+         Refguard-Commit: {source}\n{digest}\n{more}"
     );
     let tree = repo.git(["rev-parse", "main^{tree}"]);
     let mut args = vec!["commit-tree", tree.as_str(), "-m", text.trim_end()];
@@ -85,7 +86,8 @@ fn promotions_go_on_from_those_without_the_new_trailers() {
 #[test]
 fn a_redundant_name_in_the_settings_of_before_stops_nothing() {
     let repo = TestRepo::new();
-    let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: main\nenvironments:\n  - name: production\n    ref: refs/heads/production\n";
+    let settings = "apiVersion: refguard/v1\nkind: Repository\npublish_branch: main\n\
+        environments:\n  - name: production\n    ref: refs/heads/production\n";
     repo.policy("base", "guardrails: {add: [pii]}")
         .write("attachments/all.yaml", ATTACHED)
         .write("refguard.yaml", settings)

@@ -62,7 +62,8 @@ fn assert_finds(repo: &TestRepo, expected: &[&str]) {
     );
 }
 
-const BASE: &str = "apiVersion: refguard/v1\nkind: Policy\nname: base\nguardrails: {add: [pii]}\n---\n\
+const BASE: &str = "apiVersion: refguard/v1\nkind: Policy\nname: base\nguardrails: {add: [pii]}\n\
+    ---\n\
     apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n";
 
 #[test]
@@ -119,7 +120,8 @@ fn a_glob_that_matches_nothing_is_said_where_it_stands() {
 fn every_fault_of_the_settings_is_said_at_once() {
     let repo = TestRepo::new();
     let settings = "apiVersion: refguard/v1\nkind: Repository\nrules: {unused-polcy: off}\n\
-        include: ['[', 'policies/**', 'a{']\nenvironments:\n  - name: production\n    freeze:\n      \
+        include: ['[', 'policies/**', 'a{']\n\
+        environments:\n  - name: production\n    freeze:\n      \
         - {from: 2026-13-01, to: x}\n      - {days: [fri], from: '25:00', to: '24:30', timezone: Europe/Berln}\n    \
         soak: soon\n";
     repo.write("refguard.yaml", settings)
@@ -171,7 +173,8 @@ fn a_file_of_another_encoding_or_name_does_not_vanish() {
             "catalog.yaml:1 RG002 error: this file is UTF-16, not UTF-8 … iconv",
             "elsewhere/more.YAML:1 RG018 error: this file is not read",
             "other.yaml:1 RG002 error: this file is UTF-16",
-            "policies/more.Yml:1 RG018 error: this file is not read: its name ends in `.Yml` … ends in `.yml`",
+            "policies/more.Yml:1 RG018 error: this file is not read: its name ends in `.Yml` … \
+             ends in `.yml`",
         ],
     );
     repo.commit("one");
@@ -191,7 +194,8 @@ fn messages_speak_of_documents_and_not_of_the_program() {
         (attached("~: x"), "the key before this `:` is missing"),
         (
             BASE.replace("{add: [pii]}", "[pii]"),
-            "`guardrails`: expected a mapping, found a list (write `add: …` below it; its fields are `add`, `remove`)",
+            "`guardrails`: expected a mapping, found a list (write `add: …` below it; its fields \
+             are `add`, `remove`)",
         ),
         (
             BASE.replace("name: base\n", "name: ba\u{200b}se\n"),
@@ -295,7 +299,8 @@ fn a_cause_in_many_files_is_one_entry() {
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();
     assert_eq!(all["errors"], 20);
 
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\ncases:\n  - name: all\n    \
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: matrix-eu\n\
+        cases:\n  - name: all\n    \
          matrix: {teams: [a, b, c], models: [m1, m2]}\n    expect: {includes: [pii]}\n";
     repo.write(
         "catalog.yaml",
@@ -313,7 +318,8 @@ fn a_cause_in_many_files_is_one_entry() {
 #[test]
 fn files_are_judged_with_the_set_around_them() {
     let repo = TestRepo::new();
-    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: one\n    expect: {includes: [pii]}\n";
+    let test = "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+        cases:\n  - name: one\n    expect: {includes: [pii]}\n";
     repo.policy("a", "inherit: b\nguardrails: {add: [pii]}")
         .policy("b", "guardrails: {add: [log]}")
         .write("tests/good/t.yaml", &test.replace("pii", "log"))

@@ -103,7 +103,8 @@ fn moving_reformatting_and_commenting_make_no_version() {
     repo.commit("moved");
     repo.write(
         "base.yml",
-        "# why\nkind: Policy\nname: 'base' # same\nguardrails:\n  add:\n  - b\n  - a\n  - b\napiVersion: refguard/v1\n",
+        "# why\nkind: Policy\nname: 'base' # same\nguardrails:\n  add:\n  - b\n  - a\n  - b\n\
+         apiVersion: refguard/v1\n",
     );
     repo.commit("written otherwise");
     repo.write("base.yml", &policy("other", &add("x")))

@@ -19,7 +19,8 @@ fn soon(seconds: u64) -> Timestamp {
 fn ending(name: &str, expires: &str) -> String {
     format!(
         "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails: {{add: [{name}]}}\n---\n\
-         apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: \"*\"\nexpires: {expires}\n\
+         apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: \"*\"\n\
+         expires: {expires}\n\
          reason: a pilot\n"
     )
 }

@@ -19,8 +19,10 @@ const MODELS: [&str; 4] = ["gpt-4", "gpt-3", "bedrock/gpt-4", "broken"];
 fn one_guardrail_a_model() -> String {
     let of_model = |model: &str| {
         format!(
-            "apiVersion: refguard/v1\nkind: Policy\nname: {model}\nguardrails: {{add: [for-{model}]}}\n---\n\
-             apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {model}\nteams: [\"health-*\"]\nmodels: [{model}]\n"
+            "apiVersion: refguard/v1\nkind: Policy\nname: {model}\n\
+             guardrails: {{add: [for-{model}]}}\n---\n\
+             apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {model}\n\
+             teams: [\"health-*\"]\nmodels: [{model}]\n"
         )
     };
     MODELS.map(of_model).join("---\n")
@@ -149,7 +151,8 @@ impl Wire {
             is_chunked,
         } = self;
         let mut text = format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nauthorization: {authorization}\r\n"
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             authorization: {authorization}\r\n"
         );
         for (name, value) in headers {
             text += &format!("{name}: {value}\r\n");

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Repo, StuckObject, refguard, until};
 
-const TWO: &str = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production}, {name: staging}]\n";
+const TWO: &str = "apiVersion: refguard/v1\nkind: Repository\n\
+    environments: [{name: production}, {name: staging}]\n";
 
 /// A set of the status; null where there is none yet.
 fn set<'a>(status: &'a Value, name: &str) -> &'a Value {

@@ -270,7 +270,8 @@ fn a_flood_of_connections_leaves_files_and_probes_alone() {
 fn slow_clients_keep_no_place_from_others() {
     let repo = Repo::serving();
     let daemon = small_daemon(&repo, &[]);
-    let half_body = "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+    let half_body = "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/json\r\n\
          content-length: 99\r\n\r\n{";
     for half in ["", "GET /v1/authz HTTP/1.1\r\nhost: loc", half_body] {
         let slow = || {

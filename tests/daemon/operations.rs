@@ -308,7 +308,8 @@ fn the_first_process_of_a_container_collects_what_others_leave_and_ends_when_tol
     let mut command = Command::new("unshare");
     command.args(unshare);
     // Before the daemon takes its place, a shell starts who looks for zombies.
-    let script = "(while sleep 0.2; do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l > \"$ZOMBIES\"; done) & exec \"$0\" \"$@\"";
+    let script = "(while sleep 0.2; do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc \
+        -l > \"$ZOMBIES\"; done) & exec \"$0\" \"$@\"";
     command.args(["sh", "-c", script]).arg(own.get_program());
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     command

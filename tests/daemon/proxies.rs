@@ -22,8 +22,10 @@ fn policies() -> String {
         .collect();
     let policy = |name: &str, guardrails: &str, team: &str| {
         format!(
-            "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails: {{add: [{guardrails}]}}\n---\n\
-             apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nteams: [{team}]\nmodels: [gpt-4]\n"
+            "apiVersion: refguard/v1\nkind: Policy\nname: {name}\n\
+             guardrails: {{add: [{guardrails}]}}\n---\n\
+             apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nteams: [{team}]\n\
+             models: [gpt-4]\n"
         )
     };
     [

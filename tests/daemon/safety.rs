@@ -266,7 +266,8 @@ fn slow_clients_are_cut_off() {
     for (half, status) in [
         ("GET /healthz HTTP/1.1\r\nhost: loc", None),
         (
-            "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+            "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: 9\r\n\r\n{",
             Some(408),
         ),
     ] {
@@ -295,7 +296,8 @@ fn a_request_in_flight_is_finished_at_the_end_and_an_idle_connection_is_not_wait
     let body = r#"{"context":{"model":"m"}}"#;
     let (first, rest) = body.split_at(5);
     let head = format!(
-        "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/resolve HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     busy.write_all(head.as_bytes()).unwrap();

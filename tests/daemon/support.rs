@@ -170,7 +170,8 @@ pub fn until(what: &str, mut wanted: impl FnMut() -> bool) {
 /// A policy that gives one guardrail to every request.
 pub fn policy(name: &str, guardrail: &str) -> String {
     format!(
-        "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails:\n  add: [{guardrail}]\n---\n\
+        "apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails:\n  add: [{guardrail}]\n\
+         ---\n\
          apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: \"*\"\n"
     )
 }

@@ -182,7 +182,8 @@ fn without_watches_the_daemon_polls_and_says_so() {
 #[test]
 fn several_environments_are_followed_as_the_production_set_names_them() {
     let repo = Repo::new();
-    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments: [{name: production}, {name: staging}]\n";
+    let settings = "apiVersion: refguard/v1\nkind: Repository\n\
+        environments: [{name: production}, {name: staging}]\n";
     repo.write("refguard.yaml", settings);
     let first = repo.generation(1);
     repo.promote("HEAD");
@@ -573,7 +574,8 @@ fn a_ledger_that_goes_back_together_with_its_branch_is_told_also_after_a_restart
     let held = repo.git(&["rev-parse", "production"]);
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_served(&held);
-    let said = "the ledger of `production` went back from promotion 2 to promotion 1, and with it a hold was lost: the audit";
+    let said = "the ledger of `production` went back from promotion 2 to promotion 1, and with it \
+        a hold was lost: the audit";
     let back = || {
         repo.git(&["update-ref", LEDGER, &first]);
         repo.promote(&first);

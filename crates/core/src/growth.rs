@@ -125,7 +125,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "unknown guardrails of a catalog",
-        head: "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [known]\n---\napiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails:\n  add: [",
+        head: "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [known]\n---\n\
+            apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails:\n  add: [",
         part: |n| of_number("g")(n),
         tail: "]\n",
     },
@@ -137,7 +138,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "steps that are not added",
-        head: "apiVersion: refguard/v1\nkind: Policy\nname: p\npipeline:\n  mode: pre_call\n  steps:\n",
+        head: "apiVersion: refguard/v1\nkind: Policy\nname: p\n\
+            pipeline:\n  mode: pre_call\n  steps:\n",
         part: |n| format!("  - {{guardrail: g{n}, on_pass: next}}\n"),
         tail: "",
     },
@@ -176,7 +178,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "an invariant's requests and exceptions",
-        head: "apiVersion: refguard/v1\nkind: Invariant\nname: i\nrequire: [g]\nfor: &a\n  teams: [",
+        head: "apiVersion: refguard/v1\nkind: Invariant\nname: i\nrequire: [g]\n\
+            for: &a\n  teams: [",
         part: |n| format!("t{n}, 'u{n}*', "),
         tail: "]\nexcept:\n  teams: ['t*', 'u*']\n",
     },

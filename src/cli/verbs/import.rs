@@ -198,7 +198,8 @@ fn print_commit(done: &ImportReport, args: &LitellmArgs) {
         }
     ) {
         print::write_message(
-            "git does not know who you are: the commit is by `refguard`; set user.name and user.email",
+            "git does not know who you are: the commit is by `refguard`; set user.name and \
+             user.email",
         );
     }
     print::write_message(&format!("next: refguard -C {folder} test"));

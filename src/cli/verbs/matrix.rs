@@ -34,7 +34,12 @@ pub(in crate::cli) struct MatrixArgs {
     by: Vec<Dimension>,
 
     /// Only this guardrail (repeatable, or several at commas)
-    #[arg(long = "guardrail", value_name = "GUARDRAIL", value_delimiter = ',', add = completion::guardrails())]
+    #[arg(
+        long = "guardrail",
+        value_name = "GUARDRAIL",
+        value_delimiter = ',',
+        add = completion::guardrails(),
+    )]
     guardrails: Vec<String>,
 
     #[command(flatten)]
@@ -94,7 +99,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &MatrixArgs) -> Result<Exit> {
     for (dimension, patterns) in &matrix.patterns {
         let patterns = patterns.join("`, `");
         print::write_message(&format!(
-            "note: the catalog also has {dimension}s by pattern, whose names cannot be listed: `{patterns}`"
+            "note: the catalog also has {dimension}s by pattern, whose names cannot be listed: \
+             `{patterns}`"
         ));
     }
     match args.format {

@@ -123,7 +123,8 @@ impl Words {
                 head: Some(head.clone()),
             }),
             [first, ..] => bail!(
-                "`{first}` names no file, so it and the {} words behind it are revisions: there are two at most",
+                "`{first}` names no file, so it and the {} words behind it are revisions: there \
+                 are two at most",
                 revisions.len() - 1
             ),
         }

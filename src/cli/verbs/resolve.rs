@@ -36,7 +36,11 @@ pub(in crate::cli) struct ResolveArgs {
 
     /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as
     /// JSON Lines
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["team", "key", "model", "tags", "user", "tool", "policies", "context", "format"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["team", "key", "model", "tags", "user", "tool", "policies", "context", "format"],
+    )]
     batch: Option<String>,
 
     /// Say of each attachment that came near why it did or did not match

@@ -75,7 +75,13 @@ pub(in crate::cli) struct ServeArgs {
     fetch: Option<String>,
 
     /// Fetch this often
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, requires = "fetch")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = parse_duration,
+        requires = "fetch",
+    )]
     interval: Duration,
 
     /// Count what is served as stale when the refs could not be read (fetched) for this long
@@ -302,7 +308,14 @@ struct SafetyArgs {
 #[command(next_help_heading = "Forward auth (/v1/authz)")]
 struct AuthzArgs {
     /// What a request must have, or get 403; empty: nothing
-    #[arg(long, value_name = "LIST", default_value = "model", value_delimiter = ',', num_args = 0..=1, value_parser = required_dimension())]
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "model",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        value_parser = required_dimension(),
+    )]
     require: Vec<Option<Dimension>>,
 
     /// Refuse a request that no policy matches
@@ -550,7 +563,8 @@ impl ServeArgs {
         }
         if safety.tls_cert.is_none() {
             bail!(
-                "an address beyond loopback needs `--tls-cert FILE --tls-key FILE` (or `--insecure`)"
+                "an address beyond loopback needs `--tls-cert FILE --tls-key FILE` (or \
+                 `--insecure`)"
             );
         }
         Ok(())

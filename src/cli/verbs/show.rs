@@ -57,7 +57,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
 fn show_version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
     if args.source.is_given() {
         bail!(
-            "`{}` is one version, wherever the set is read from: leave out --worktree, --staged and --at",
+            "`{}` is one version, wherever the set is read from: leave out --worktree, --staged \
+             and --at",
             args.name
         );
     }

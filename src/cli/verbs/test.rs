@@ -41,7 +41,12 @@ pub(in crate::cli) struct TestArgs {
     coverage: bool,
 
     /// Fail where less than PERCENT is covered
-    #[arg(long, value_name = "PERCENT", requires = "coverage", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        requires = "coverage",
+        value_parser = clap::value_parser!(u8).range(0..=100),
+    )]
     threshold: Option<u8>,
 
     #[command(flatten)]

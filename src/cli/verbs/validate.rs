@@ -122,7 +122,8 @@ fn tell_expired(checked: &Checked, chosen: &ChosenFiles, now: Timestamp) {
         ("attachments are", "they")
     };
     print::write_message(&format!(
-        "note: {count} {attachments} expired: {it} can be deleted, which changes no answer: {}{more}",
+        "note: {count} {attachments} expired: {it} can be deleted, which changes no answer: \
+         {}{more}",
         named.join("; ")
     ));
 }

@@ -120,7 +120,8 @@ fn served_commit(shell: &Shell, revision: &str, set: &str) -> Result<String> {
         }
         Ok(None) => {
             print::write_message(&format!(
-                "warning: no promotion that is known here has brought `{revision}` to `{set}`, and daemons serve \
+                "warning: no promotion that is known here has brought `{revision}` to `{set}`, \
+                 and daemons serve \
                  promotions: name `{set}`, or one of them as `{set}#N`"
             ));
             Ok(commit.to_string())
@@ -196,7 +197,8 @@ fn unenforced(
     }
     if others.iter().any(|client| client.state == "lost") {
         looks.push(Look::Lags(
-            "lost clients count until they are forgotten, a day after their last report: what is not there \
+            "lost clients count until they are forgotten, a day after their last report: what is \
+             not there \
              anymore is forgotten at once with `refguard fleet --forget ID`"
                 .to_owned(),
         ));

@@ -78,7 +78,8 @@ pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Erro
         "info": {
             "title": "refguard",
             "version": "1",
-            "description": "The guardrail policies of an LLM gateway, as their production branch in git holds them. No path changes a policy or the repository.",
+            "description": "The guardrail policies of an LLM gateway, as their production branch \
+             in git holds them. No path changes a policy or the repository.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "http://127.0.0.1:8731" }],
@@ -88,7 +89,8 @@ pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Erro
         "components": {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
             "headers": { "Commit": {
-                "description": "The commit that the answer was made from; empty where there is none",
+                "description": "The commit that the answer was made from; empty where there is \
+                 none",
                 "schema": { "type": "string" },
             } },
             "schemas": schemas,

@@ -39,7 +39,8 @@ pub(super) use now::Standings;
 
 /// What a browser may do with a page. A page loads its own style sheet and script, sends its forms
 /// to this server, and is shown in no frame; nothing of it comes from elsewhere.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src \
+    'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Headers of every page. `same-origin` and not `no-referrer`: with the latter a browser sends

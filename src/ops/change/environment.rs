@@ -329,7 +329,8 @@ impl Workspace {
             Home::At(remote) => format!("git push {remote} {id}:refs/heads/{name}"),
         };
         bail!(Refused(format!(
-            "the branch of `{name}` is gone, but its ledger stands at promotion {}: restore it with `{restore}`",
+            "the branch of `{name}` is gone, but its ledger stands at promotion {}: restore it \
+             with `{restore}`",
             last.record.number
         )))
     }
@@ -339,7 +340,8 @@ impl Workspace {
         let own = own_root(self.root().prefix());
         match self.owner_of(ledger)? {
             Some(owner) if owner != own => bail!(Refused(format!(
-                "`{name}` belongs to the root `{owner}`, not to `{own}`: other roots of the repository use other environments, such as `{}/{PRODUCTION}`",
+                "`{name}` belongs to the root `{owner}`, not to `{own}`: other roots of the \
+                 repository use other environments, such as `{}/{PRODUCTION}`",
                 self.root().prefix()
             ))),
             _ => Ok(()),
@@ -500,7 +502,8 @@ impl Workspace {
         let never_fetched = self.never_fetched(environment)?;
         Ok(never_fetched.unwrap_or_else(|| {
             format!(
-                "nothing was promoted to `{environment}` yet: ask the work tree with `--worktree`, or a revision with `--at`"
+                "nothing was promoted to `{environment}` yet: ask the work tree with \
+                 `--worktree`, or a revision with `--at`"
             )
         }))
     }
@@ -602,7 +605,8 @@ pub(in crate::ops) fn convention_fault(
         if *reference != format!("refs/heads/{name}") {
             let old = reference.strip_prefix("refs/heads/").unwrap_or(reference);
             return Some(format!(
-                "refguard.yaml puts `{name}` at `{reference}`, but an environment is always the branch of its name: \
+                "refguard.yaml puts `{name}` at `{reference}`, but an environment is always the \
+                 branch of its name: \
                  run `git branch -m {old} {name}`, at a remote `git push REMOTE {name} :{old}` \
                  (its ledger `refs/refguard/ledger/{name}` keeps its name), and remove `ref`"
             ));
@@ -612,8 +616,10 @@ pub(in crate::ops) fn convention_fault(
     let is_default = *named == Settings::default().publish_branch;
     match publish_branch {
         Some(branch) if !is_default && branch.short() != named => Some(format!(
-            "refguard.yaml names `{named}` as the publish branch, but the repository says `{}`: run \
-             `git config refguard.publishBranch {named}`, on a server `git symbolic-ref HEAD refs/heads/{named}`, \
+            "refguard.yaml names `{named}` as the publish branch, but the repository says `{}`: \
+             run \
+             `git config refguard.publishBranch {named}`, on a server `git symbolic-ref HEAD \
+             refs/heads/{named}`, \
              and remove `publish_branch`",
             branch.short()
         )),
@@ -639,7 +645,8 @@ pub(in crate::ops) fn source_fault(
                 let names = settings.environments.iter().map(|it| it.name.as_str());
                 let near = suggest_name(from, names.filter(|other| other != name));
                 return Some(format!(
-                    "refguard.yaml says that `{}` takes its sets from `{from}`, which is no environment{near}",
+                    "refguard.yaml says that `{}` takes its sets from `{from}`, which is no \
+                     environment{near}",
                     way.last().unwrap_or(&name.as_str())
                 ));
             };

@@ -200,7 +200,8 @@ impl Workspace {
             (false, None, Some(_)) => Ok(place),
             (false, Some(_), None) => {
                 let note = format!(
-                    "`{remote}` has no `{name}`: it lives here and is moved here; `--push {remote}` takes it there"
+                    "`{remote}` has no `{name}`: it lives here and is moved here; `--push \
+                     {remote}` takes it there"
                 );
                 Ok(Place {
                     notes: vec![note],
@@ -209,7 +210,8 @@ impl Workspace {
             }
             (false, None, None) if here.recorded.is_some() => Ok(here),
             (false, None, None) => bail!(
-                "`{name}` is nowhere yet: say where it is to live, with `--push {remote}` or `--local`"
+                "`{name}` is nowhere yet: say where it is to live, with `--push {remote}` or \
+                 `--local`"
             ),
         };
         place.map(|place| Place {
@@ -228,7 +230,8 @@ impl Workspace {
         let (Some(tracked), local) = (there.tip, here.tip) else {
             let is_first = here.tip.is_none() && here.recorded.is_none();
             let note = format!(
-                "nothing of `{name}` was ever fetched from `{remote}`, which was not asked: if it has that branch, this is a \
+                "nothing of `{name}` was ever fetched from `{remote}`, which was not asked: if it \
+                 has that branch, this is a \
                  rival promotion 1, and no push will take it; see `git ls-remote {remote} {name}`"
             );
             return Ok(Place {
@@ -240,7 +243,8 @@ impl Workspace {
         match local {
             Some(local) if repo.on_first_parents(tracked, local)? => Ok(here),
             Some(local) if !is_past(repo, &ledger, local, tracked)? => bail!(Refused(format!(
-                "`{name}` here is at {} and has diverged from `{remote}`, which is at {}: nothing is promoted on top of it",
+                "`{name}` here is at {} and has diverged from `{remote}`, which is at {}: nothing \
+                 is promoted on top of it",
                 local.short(),
                 tracked.short()
             ))),
@@ -294,7 +298,8 @@ impl Workspace {
         }
         let note = |name: String| {
             format!(
-                "`{remote}` no longer has the ledger of `{name}`: what the branch itself records counts, and a hold that \
+                "`{remote}` no longer has the ledger of `{name}`: what the branch itself records \
+                 counts, and a hold that \
                  only the ledger recorded is over"
             )
         };
@@ -334,7 +339,8 @@ fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Opt
     };
     Ok((named != *head).then(|| {
         format!(
-            "`{}` is the publish branch by a setting of this repository; `HEAD` of `{remote}` names `{}`",
+            "`{}` is the publish branch by a setting of this repository; `HEAD` of `{remote}` \
+             names `{}`",
             named.short(),
             head.short()
         )
@@ -343,7 +349,8 @@ fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Opt
 
 pub(super) fn ambiguous(names: &[String]) -> anyhow::Error {
     anyhow::anyhow!(
-        "there are several remotes ({}): say which one environments live at, with `git config refguard.remote NAME`",
+        "there are several remotes ({}): say which one environments live at, with `git config \
+         refguard.remote NAME`",
         names.join(", ")
     )
 }

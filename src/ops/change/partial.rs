@@ -85,7 +85,8 @@ fn changes(
         let Some(document) = find(&new, name) else {
             if find(&old, name).is_some() {
                 bail!(
-                    "the promoted commit has no policy `{name}`; a removal is promoted with `--remove {name}`"
+                    "the promoted commit has no policy `{name}`; a removal is promoted with \
+                     `--remove {name}`"
                 );
             }
             bail!(
@@ -155,7 +156,8 @@ fn refuse_passengers(
     match differs(&after, &before).or_else(|| differs(&before, &after)) {
         None => Ok(()),
         Some(path) => bail!(
-            "{path} holds other documents that differ too: promote the whole set, or keep each policy in a file of its own"
+            "{path} holds other documents that differ too: promote the whole set, or keep each \
+             policy in a file of its own"
         ),
     }
 }

@@ -228,8 +228,10 @@ impl Workspace {
                 let names = self.environment_refs()?;
                 if !names.iter().any(|(name, _)| name == from) {
                     bail!(
-                        "`{}` takes its sets from `{from}`, which is no environment: `from` names another environment, or nothing for the \
-                         publish branch; to mend it, declare an environment `{from}` in refguard.yaml on the publish branch, and promote \
+                        "`{}` takes its sets from `{from}`, which is no environment: `from` names \
+                         another environment, or nothing for the \
+                         publish branch; to mend it, declare an environment `{from}` in \
+                         refguard.yaml on the publish branch, and promote \
                          through it a set without the mistake",
                         state.name()
                     );
@@ -249,7 +251,8 @@ impl Workspace {
                     })
                 }
                 None => bail!(
-                    "there is no publish branch to promote from: make a commit, or name one with `git config refguard.publishBranch NAME`"
+                    "there is no publish branch to promote from: make a commit, or name one with \
+                     `git config refguard.publishBranch NAME`"
                 ),
             },
         }
@@ -280,7 +283,8 @@ impl Workspace {
             None => "some commits".to_owned(),
         };
         bail!(Refused(format!(
-            "`{branch}` is {ahead} ahead of `{remote}/{branch}`: push it first, or name the commit to promote"
+            "`{branch}` is {ahead} ahead of `{remote}/{branch}`: push it first, or name the \
+             commit to promote"
         )))
     }
 }

@@ -321,7 +321,8 @@ fn follow_remote(
 
 fn left_behind(remote: &str, name: &str, error: &anyhow::Error) -> String {
     format!(
-        "`{remote}` has it, but the copy of `{name}` here could not follow: {error:#}; the next run brings it up to date"
+        "`{remote}` has it, but the copy of `{name}` here could not follow: {error:#}; the next \
+         run brings it up to date"
     )
 }
 
@@ -351,7 +352,8 @@ fn follow_in_branch(
     let name = environment.name();
     let diverged = |id: CommitId| {
         Some(format!(
-            "the branch `{name}` here is at {} and has diverged from `{remote}`: it is left as it is",
+            "the branch `{name}` here is at {} and has diverged from `{remote}`: it is left as it \
+             is",
             id.short()
         ))
     };
@@ -419,7 +421,8 @@ fn locked_words(locked: &Locked) -> String {
         .age
         .map_or_else(String::new, |age| format!(", {} s old", age.as_secs()));
     format!(
-        "the lock `{}`{age} did not go away: if no git command is running, a dead one left it, and it is to be removed by hand",
+        "the lock `{}`{age} did not go away: if no git command is running, a dead one left it, \
+         and it is to be removed by hand",
         locked.path.display()
     )
 }

@@ -60,7 +60,8 @@ fn refuse_foreign(tally: &Tally) -> Result<()> {
         format!("{lines} lines")
     };
     bail!(
-        "no row of a log was found: {lines} could not be read, the first is {log}:{line}; a row is one of the decision \
+        "no row of a log was found: {lines} could not be read, the first is {log}:{line}; a row \
+         is one of the decision \
          log, of LiteLLM's spend log as JSON lines, or a request as `resolve --batch` takes it"
     )
 }

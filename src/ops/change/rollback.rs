@@ -102,7 +102,8 @@ impl Workspace {
             None => match stack.below_top() {
                 Some(entry) => entry,
                 None => bail!(Refused(format!(
-                    "`{name}` has no earlier set to go back to: everything before was rolled back already, or is the same set"
+                    "`{name}` has no earlier set to go back to: everything before was rolled back \
+                     already, or is the same set"
                 ))),
             },
         };

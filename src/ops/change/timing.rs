@@ -26,7 +26,8 @@ pub(crate) fn latest_honest(now: Timestamp) -> Timestamp {
 pub(in crate::ops) fn date_fault(made: i64, before: Option<i64>, now: Timestamp) -> Option<String> {
     if made > latest_honest(now).as_second() {
         return Some(format!(
-            "it is dated {}, ahead of the clock: set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
+            "it is dated {}, ahead of the clock: set the clock of the machine that makes it, and \
+             no `GIT_COMMITTER_DATE`",
             describe_second(made)
         ));
     }
@@ -34,7 +35,8 @@ pub(in crate::ops) fn date_fault(made: i64, before: Option<i64>, now: Timestamp)
     let before = before
         .filter(|before| *before <= now.as_second() && made < before.saturating_sub(slack))?;
     Some(format!(
-        "it is dated {}, before the promotion that it follows ({}): set the clock of the machine that makes it, and no `GIT_COMMITTER_DATE`",
+        "it is dated {}, before the promotion that it follows ({}): set the clock of the machine \
+         that makes it, and no `GIT_COMMITTER_DATE`",
         describe_second(made),
         describe_second(before)
     ))

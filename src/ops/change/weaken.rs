@@ -100,9 +100,11 @@ pub(in crate::ops) fn loss_between(
     match before {
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => None,
-        None => {
-            Some("what the environment has now is not valid, so a loss of protection cannot be ruled out".to_owned())
-        }
+        None => Some(
+            "what the environment has now is not valid, so a loss of protection cannot be \
+                ruled out"
+                .to_owned(),
+        ),
         Some(before) => {
             let answer = weakens_from(before, after, now, &budget_within(PATIENCE));
             loss(answer.weakening.as_ref(), &answer.not_analysed)

@@ -105,7 +105,8 @@ impl VersionHistory<'_> {
         if first.is_none() {
             if lost.iter().any(|lost| lost.name.as_deref() == Some(policy)) {
                 bail!(
-                    "the document of `{policy}` in the work tree cannot be read: see `refguard validate`"
+                    "the document of `{policy}` in the work tree cannot be read: see `refguard \
+                     validate`"
                 );
             }
             for finding in findings.iter().filter(|finding| finding.is_error()) {
@@ -191,7 +192,8 @@ impl VersionHistory<'_> {
             return Ok(());
         }
         bail!(
-            "the document cannot be put into `{path}` without changing what else stands there: edit it by hand"
+            "the document cannot be put into `{path}` without changing what else stands there: \
+             edit it by hand"
         )
     }
 
@@ -205,7 +207,8 @@ impl VersionHistory<'_> {
         let place = self.workspace().root().dir()?.join(path);
         if !force && place.exists() && self.workspace().repo()?.has_uncommitted(&in_git)? {
             bail!(
-                "`{path}` has changes that are not committed: commit or stash them, or overwrite them with --force"
+                "`{path}` has changes that are not committed: commit or stash them, or overwrite \
+                 them with --force"
             );
         }
         write(&place, text).with_context(|| format!("cannot write `{path}`"))

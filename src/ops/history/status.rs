@@ -290,7 +290,8 @@ impl Workspace {
                 say(
                     0,
                     format!(
-                        "its branch is gone, but its ledger stands at promotion {number}: `refguard promote` names the command that restores it"
+                        "its branch is gone, but its ledger stands at promotion {number}: \
+                         `refguard promote` names the command that restores it"
                     ),
                 );
             }
@@ -299,7 +300,8 @@ impl Workspace {
                     say(
                         0,
                         format!(
-                            "its tip holds no valid set, so that daemons serve what was there before: {fault}"
+                            "its tip holds no valid set, so that daemons serve what was there \
+                             before: {fault}"
                         ),
                     );
                 }
@@ -310,7 +312,8 @@ impl Workspace {
                 say(
                     1,
                     format!(
-                        "its ledger `{ledger}` names {named}, which is no promotion that follows those before it: only what the branch records counts"
+                        "its ledger `{ledger}` names {named}, which is no promotion that follows \
+                         those before it: only what the branch records counts"
                     ),
                 );
             }
@@ -355,7 +358,8 @@ impl Workspace {
             say(
                 5,
                 format!(
-                    "`{ledger}` is the ledger of no environment that is declared: nothing is served or judged by it"
+                    "`{ledger}` is the ledger of no environment that is declared: nothing is \
+                     served or judged by it"
                 ),
             );
         }

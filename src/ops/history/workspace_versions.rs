@@ -29,7 +29,8 @@ impl Workspace {
         let repo = self.repo()?;
         let Some(branch) = repo.publish_branch()? else {
             bail!(
-                "there is no publish branch yet: make a commit, or name one with `git config refguard.publishBranch NAME`"
+                "there is no publish branch yet: make a commit, or name one with `git config \
+                 refguard.publishBranch NAME`"
             )
         };
         if let Some(tip) = read_followed(repo, &branch)? {
@@ -41,7 +42,8 @@ impl Workspace {
             return Ok(tip);
         }
         bail!(
-            "the publish branch `{}` does not exist yet: commit to it, or name another with `git config refguard.publishBranch NAME`",
+            "the publish branch `{}` does not exist yet: commit to it, or name another with `git \
+             config refguard.publishBranch NAME`",
             branch.short()
         )
     }

@@ -52,7 +52,8 @@ pub(super) fn judge(
         let id = last.commit.id;
         if new != id && !views.after.repo()?.on_first_parents(id, new)? {
             return refuse(format!(
-                "its ledger stands at promotion {}: only `git push REMOTE {id}:{ref_name}` restores it",
+                "its ledger stands at promotion {}: only `git push REMOTE {id}:{ref_name}` \
+                 restores it",
                 last.record.number
             ));
         }
@@ -407,7 +408,8 @@ impl Step<'_> {
                 if !is_listed {
                     let name = &environment.settings.name;
                     return Err(format!(
-                        "`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not list it"
+                        "`{who}` may not pass the gate `{gate}`: `allow` of `{name}` does not \
+                         list it"
                     ));
                 }
             }

@@ -85,8 +85,10 @@ fn choose_folder(repo: &Repo, here: bool) -> Result<(PathBuf, Option<PathBuf>)> 
     };
     if !here {
         bail!(
-            "`core.hooksPath` names `{}` for every repository ({scope} configuration, {origin}): hooks \
-             written there would run everywhere; `refguard hook install --here` gives this repository \
+            "`core.hooksPath` names `{}` for every repository ({scope} configuration, {origin}): \
+             hooks \
+             written there would run everywhere; `refguard hook install --here` gives this \
+             repository \
              hooks of its own, which call those of that folder first",
             dir.display()
         );

@@ -209,7 +209,8 @@ impl PushViews {
             return Ok(None);
         }
         let message = format!(
-            "`HEAD` of this repository names `{branch}`, which does not exist: push it first, or name the publish \
+            "`HEAD` of this repository names `{branch}`, which does not exist: push it first, or \
+             name the publish \
              branch here with `git symbolic-ref HEAD refs/heads/NAME`"
         );
         Ok(Some(PushRefusal::new(&update.name, message)))
@@ -233,7 +234,8 @@ impl PushViews {
             && !repo.on_first_parents(old, new)?
         {
             return refuse(format!(
-                "the first-parent history of {} does not hold {}: merge into `{}`, not the other way round, and do not \
+                "the first-parent history of {} does not hold {}: merge into `{}`, not the other \
+                 way round, and do not \
                  rewrite it",
                 new.short(),
                 old.short(),

@@ -136,7 +136,8 @@ impl LogSelection {
 fn within_limit(requests: usize) -> Result<()> {
     if requests > MAX_REQUESTS {
         bail!(
-            "more than {MAX_REQUESTS} distinct requests, which is the limit `log-requests`: look at fewer rows \
+            "more than {MAX_REQUESTS} distinct requests, which is the limit `log-requests`: look \
+             at fewer rows \
              with --since or --sample"
         );
     }

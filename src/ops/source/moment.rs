@@ -9,7 +9,8 @@ use refguard_core::document::{DayEdge, parse_instant};
 use crate::ops::Workspace;
 
 /// How a time is written, for messages.
-pub const TIME_HELP: &str = "write a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment in \
+pub const TIME_HELP: &str = "write a time with its offset, such as 2026-11-28T06:00:00Z, a date \
+    (its first moment in \
      UTC), or so long ago, such as 24h or 7d";
 
 /// The time that a text names.

@@ -152,7 +152,8 @@ pub fn run_tests(
         names += report.got.guardrails.len() + report.got.policies.len();
         if names > MAX_NAMES {
             bail!(
-                "{}:{}: the cases up to this one get more than {MAX_NAMES} guardrails and policies together: \
+                "{}:{}: the cases up to this one get more than {MAX_NAMES} guardrails and \
+                 policies together: \
                  the limit `test-answers`",
                 report.file,
                 report.line

@@ -81,9 +81,17 @@ fn head() -> PolicySet {
         .replace("gpt-(3|4)", "gpt-[34]")
         .replace("on_fail: block", "on_fail: next")
         .replace("teams: [\"health-*\"]", "teams: [health-eu]")
-        .replace("kind: Policy\nname: legacy\nguardrails: {add: [debug_log, pii]}\n---\n", "")
-        .replace("kind: PolicyAttachment\npolicy: legacy\nteams: [finance]\ntags: [old]\npriority: 5\n---\n", "");
-    let more = "kind: Policy\nname: lab\nguardrails: {add: [pii]}\n---\nkind: PolicyAttachment\npolicy: lab\nteams: [\"lab-*\"]\ndefault: true\n";
+        .replace(
+            "kind: Policy\nname: legacy\nguardrails: {add: [debug_log, pii]}\n---\n",
+            "",
+        )
+        .replace(
+            "kind: PolicyAttachment\npolicy: legacy\nteams: [finance]\ntags: [old]\n\
+            priority: 5\n---\n",
+            "",
+        );
+    let more = "kind: Policy\nname: lab\nguardrails: {add: [pii]}\n---\nkind: PolicyAttachment\n\
+        policy: lab\nteams: [\"lab-*\"]\ndefault: true\n";
     set(&[("policies.yaml", &text), ("policies/lab.yaml", more)])
 }
 

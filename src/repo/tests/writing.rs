@@ -152,7 +152,8 @@ fn commits_are_signed_where_git_says_so_and_nothing_moves_if_that_fails() {
     let first = repo.commit_file("a", "1");
     let gpg = repo.path().join(".git/fake-gpg");
     let script = "cat >/dev/null\n[ -e \"${0%/*}/no-key\" ] && exit 1\n\
-        echo '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'";
+        echo '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n\
+        echo '-----END PGP SIGNATURE-----'";
     write_script(&gpg, script);
     repo.git(["config", "gpg.program", gpg.to_str().unwrap()]);
     repo.git(["config", "commit.gpgSign", "yes"]);

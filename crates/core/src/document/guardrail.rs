@@ -217,7 +217,8 @@ impl JsonSchema for RawGuardrail {
                 "name": name.clone().to_value(),
                 "modes": modes.to_value(),
                 "default_on": {
-                    "description": "Whether the gateway runs it for every call, whatever policies say.",
+                    "description": "Whether the gateway runs it for every call, whatever policies \
+                     say.",
                     "type": "boolean",
                 },
                 "stream_scope": scope_schema(),
@@ -279,7 +280,8 @@ fn scope_schema() -> serde_json::Value {
         .into_iter()
         .collect();
     serde_json::json!({
-        "description": "Which calls it looks at: streamed ones, others, or both; one word, or one a mode.",
+        "description": "Which calls it looks at: streamed ones, others, or both; one word, or one \
+         a mode.",
         "type": ["string", "object"],
         "if": { "type": "string" },
         "then": scope,

@@ -96,7 +96,8 @@ mod tests {
 
     fn found(case: &str) -> Vec<String> {
         let text = format!(
-            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n- name: c\n  expect: {{}}\n{case}"
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n\
+             - name: c\n  expect: {{}}\n{case}"
         );
         let loaded = load_file("t.yaml", text.into_bytes(), &Limits::DEFAULT);
         loaded

@@ -256,7 +256,8 @@ fn aliases_are_expanded_in_our_documents_only_and_under_budgets_of_nodes_and_byt
 
 #[test]
 fn aliases_within_the_budgets_are_what_they_stand_for() {
-    let text = "apiVersion: &v refguard/v1\nkind: Policy\nname: p\ndescription: &d a text of more than sixty-four bytes, so that it is no short scalar at all\nowner: *d\nguardrails: {add: &g [a, b], remove: *g}\n---\napiVersion: *v\nkind: Policy\nname: q\n";
+    let text = "apiVersion: &v refguard/v1\nkind: Policy\nname: p\n\
+        description: &d a text of more than sixty-four bytes, so that it is no short scalar at all\nowner: *d\nguardrails: {add: &g [a, b], remove: *g}\n---\napiVersion: *v\nkind: Policy\nname: q\n";
     let loaded = load_file("f.yaml", text.as_bytes().to_vec(), &Limits::DEFAULT);
     let super::Body::Policy(policy) = &loaded.documents[0].body else {
         panic!("a policy")

@@ -234,7 +234,8 @@ mod tests {
         for field in ["users", "tools"] {
             let text = format!(
                 "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [g]}}\n---\n\
-                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [t]\n{field}: ['*']\n"
+                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [t]\n\
+                 {field}: ['*']\n"
             );
             let loaded = load_file("x.yaml", text.into_bytes(), &Limits::DEFAULT);
             let set = check_documents(loaded, &Levels::default())

@@ -77,7 +77,8 @@ mod tests {
         imported.files
     }
 
-    const SOUND: &str = "policies:\n  p:\n    guardrails: {add: [g]}\npolicy_attachments:\n- policy: p\n  scope: \"*\"\n";
+    const SOUND: &str = "policies:\n  p:\n    guardrails: {add: [g]}\npolicy_attachments:\n\
+        - policy: p\n  scope: \"*\"\n";
 
     #[test]
     fn a_config_becomes_a_repository() {

@@ -340,10 +340,13 @@ mod tests {
         let header = "---\napiVersion: refguard/v1\nkind:";
         let text = format!(
             "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\nrequestable: true\n\
-             {header} Policy\nname: child\ninherit: base\ncondition: {{model: 'gpt-.*'}}\nguardrails: {{add: [b, c], remove: [a]}}\n\
+             {header} Policy\nname: child\ninherit: base\ncondition: {{model: 'gpt-.*'}}\n\
+             guardrails: {{add: [b, c], remove: [a]}}\n\
              pipeline: {{mode: pre_call, steps: [{{guardrail: b, on_fail: next}}, {{guardrail: c}}]}}\n\
-             {header} PolicyAttachment\npolicy: child\nteams: [health-*]\nusers: [ada]\npriority: 3\n\
-             {header} PolicyAttachment\npolicy: child\nteams: [z]\nexpires: 2026-12-31\nreason: a pilot\n\
+             {header} PolicyAttachment\npolicy: child\nteams: [health-*]\nusers: [ada]\n\
+             priority: 3\n\
+             {header} PolicyAttachment\npolicy: child\nteams: [z]\nexpires: 2026-12-31\n\
+             reason: a pilot\n\
              {header} PolicyAttachment\npolicy: base\nteams: [a]\n\
              {header} PolicyAttachment\npolicy: base\nscope: \"*\"\ndefault: true\n"
         );

@@ -433,7 +433,8 @@ mod tests {
         #[test]
         fn a_document_alone_has_the_digest_that_the_set_gives_it(fields in fields()) {
             let header = "apiVersion: refguard/v1\nkind: Policy\nname:";
-            let text = format!("{header} p\n{fields}---\n{header} root\nguardrails: {{add: [g4, g5, g6]}}\n");
+            let text = format!("{header} p\n{fields}---\n{header} root\n\
+                guardrails: {{add: [g4, g5, g6]}}\n");
             let loaded = load_file("p.yaml", text.clone().into_bytes(), &Limits::DEFAULT);
             let raw = loaded.documents.iter().find_map(|document| match &document.body {
                 Body::Policy(raw) if raw.name.as_str() == "p" => Some(raw.clone()),
@@ -455,8 +456,10 @@ mod tests {
     fn digests_are_of_the_canonical_json() {
         let header = "---\napiVersion: refguard/v1\nkind:";
         let text = format!(
-            "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\n{header} Policy\nname: child\ninherit: base\n\
-             {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\npolicy: child\nteams: [t]\n"
+            "{header} Policy\nname: base\nguardrails: {{add: [b, a]}}\n{header} Policy\n\
+             name: child\ninherit: base\n\
+             {header} PolicyAttachment\npolicy: base\nscope: \"*\"\n{header} PolicyAttachment\n\
+             policy: child\nteams: [t]\n"
         );
         let set = check_documents(
             load_file("f.yaml", text.into_bytes(), &Limits::DEFAULT),

@@ -178,7 +178,12 @@ fn lost_at(
 
             return confirm_breach(engine, names, &less, &more, model)
                 .map(Some)
-                .ok_or_else(|| format!("the engine does not confirm a counterexample at {more:?} (this is a bug of refguard, please report it)"));
+                .ok_or_else(|| {
+                    format!(
+                        "the engine does not confirm a counterexample at {more:?} \
+                    (this is a bug of refguard, please report it)"
+                    )
+                });
         }
     }
 

@@ -236,8 +236,10 @@ scope: '*'
             };
 
             format!(
-                "apiVersion: refguard/v1\nkind: Policy\nname: p{n:03}\n{inherit}guardrails: {{add: [{gives}]}}\n---\n\
-                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p{n:03}\nscope: '*'\n---\n"
+                "apiVersion: refguard/v1\nkind: Policy\nname: p{n:03}\n\
+                 {inherit}guardrails: {{add: [{gives}]}}\n---\n\
+                 apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p{n:03}\nscope: '*'\n\
+                 ---\n"
             )
         };
 

@@ -209,7 +209,8 @@ fn a_gate_an_address_and_a_source_are_safeguards_of_an_environment() {
         "environments: [{name: production, gates: {weaken: refuse}, allow: [ana@example.org]}]\n",
     );
     let head = settings(
-        "environments: [{name: production, from: staging, gates: {weaken: off, safeguards: refuse}, \
+        "environments: \
+         [{name: production, from: staging, gates: {weaken: off, safeguards: refuse}, \
          allow: [eve@example.org]}, {name: staging}]\n",
     );
 

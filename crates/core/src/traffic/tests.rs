@@ -232,7 +232,8 @@ fn place(line: u64) -> LogPlace {
 #[test]
 fn replay_names_the_policies_that_requests_named() {
     let policies = "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {add: [g]}\n---\n\
-        apiVersion: refguard/v1\nkind: Policy\nname: asked\nrequestable: true\nguardrails: {add: [GIVES]}\n---\n\
+        apiVersion: refguard/v1\nkind: Policy\nname: asked\nrequestable: true\n\
+        guardrails: {add: [GIVES]}\n---\n\
         apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [eu]\n";
     let (base, head) = (
         engine(&policies.replace("GIVES", "h")),
@@ -273,8 +274,10 @@ fn replay_names_the_policies_that_requests_named() {
 
 #[test]
 fn what_an_attachment_gave_that_has_expired_since_was_not_named() {
-    let yaml = "apiVersion: refguard/v1\nkind: Policy\nname: p\nrequestable: true\nguardrails: {add: [GIVES]}\n---\n\
-        apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [eu]\nkeys: [k]\nexpires: 2026-11-20\n";
+    let yaml = "apiVersion: refguard/v1\nkind: Policy\nname: p\nrequestable: true\n\
+        guardrails: {add: [GIVES]}\n---\n\
+        apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: [eu]\nkeys: [k]\n\
+        expires: 2026-11-20\n";
     let [base, head] = ["h", "i"].map(|gives| Arc::new(engine(&yaml.replace("GIVES", gives))));
     let now: Timestamp = "2026-11-28T00:00:00Z".parse().unwrap();
     let mut reader = reader(&base.as_of(now));

@@ -43,7 +43,8 @@ fn the_committed_schemas_are_those_of_the_types() {
     }
     assert!(
         stale.is_empty(),
-        "not what the types say: {}; write them anew with `UPDATE=1 cargo test -p refguard-core --test core schemas`",
+        "not what the types say: {}; write them anew with `UPDATE=1 cargo test -p refguard-core \
+         --test core schemas`",
         stale.join(", ")
     );
 }

@@ -30,9 +30,16 @@ enum Act {
 }
 
 fn document() -> impl Strategy<Value = String> {
-    (prop::sample::select(vec!["a", "b", "c"]), 0..3, prop::sample::select(vec!["name", "nam", "# why\nname"]))
+    (
+        prop::sample::select(vec!["a", "b", "c"]),
+        0..3,
+        prop::sample::select(vec!["name", "nam", "# why\nname"]),
+    )
         .prop_map(|(name, version, key)| {
-            format!("apiVersion: refguard/v1\nkind: Policy\n{key}: {name}\ndescription: text {version}\n")
+            format!(
+                "apiVersion: refguard/v1\nkind: Policy\n{key}: {name}\n\
+                description: text {version}\n"
+            )
         })
 }
 

@@ -78,10 +78,14 @@ fn attachment() -> impl Strategy<Value = String> {
 /// Tests, invariants, a second catalog: what is looked at beside other documents.
 fn other() -> impl Strategy<Value = String> {
     let test = (0..6u8, 0..4u8, 0..3u8).prop_map(|(policy, guardrail, name)| {
-        document("PolicyTest", &format!(
-            "name: t{name}, cases: [{{name: c, context: {{team: t0}}, outcomes: {{g{guardrail}: fail}}, \
+        document(
+            "PolicyTest",
+            &format!(
+                "name: t{name}, cases: \
+             [{{name: c, context: {{team: t0}}, outcomes: {{g{guardrail}: fail}}, \
              expect: {{policies: [p{policy}]}}}}]"
-        ))
+            ),
+        )
     });
     let invariant = (0..4u8, 0..3u8, 0..3u8).prop_map(|(guardrail, team, name)| {
         document(

@@ -100,7 +100,8 @@ fn a_move_an_order_and_a_comment_are_no_change() {
         ),
         (
             "y/health.yaml",
-            "kind: Policy\nguardrails:\n  remove:\n  - toxicity\n  add: [\"audit\"]\nname: health # same\ninherit: base\n",
+            "kind: Policy\nguardrails:\n  remove:\n  - toxicity\n  add: [\"audit\"]\n\
+             name: health # same\ninherit: base\n",
         ),
         (
             "z/base.yaml",
@@ -298,7 +299,8 @@ fn a_model_counts_only_where_the_policy_applies() {
 fn a_pipeline_that_blocks_less_may_lose() {
     let policy = |on_fail: &str| {
         format!(
-            "kind: Policy\nname: p\nguardrails: {{add: [pii]}}\npipeline:\n  mode: pre_call\n  steps:\n  - {{guardrail: pii, on_fail: {on_fail}}}\n"
+            "kind: Policy\nname: p\nguardrails: {{add: [pii]}}\n\
+             pipeline:\n  mode: pre_call\n  steps:\n  - {{guardrail: pii, on_fail: {on_fail}}}\n"
         )
     };
 
@@ -323,7 +325,8 @@ fn the_json_of_a_diff_and_of_a_comparison() {
             "teams: [\"health-*\"]",
             "teams: [\"health-*\"]\npriority: 1",
         );
-    let extra = "kind: Policy\nname: extra\nguardrails: {add: [debug]}\n---\nkind: PolicyAttachment\npolicy: extra\ntags: [x]\n";
+    let extra = "kind: Policy\nname: extra\nguardrails: {add: [debug]}\n---\n\
+        kind: PolicyAttachment\npolicy: extra\ntags: [x]\n";
     let (base, head) = (with_catalog(BASE), with_catalog(&format!("{head}{extra}")));
     let diff = diff_sets(&base, &head);
     insta::assert_json_snapshot!("diff", DiffReport::new("production", "worktree", &diff));

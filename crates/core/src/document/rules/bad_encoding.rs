@@ -13,7 +13,9 @@ pub static RULE: Rule = Rule {
         line breaks for some. What a reviewer sees must be what every reader loads.",
     bad: &[(
         "policies/baseline.yaml",
-        "apiVersion: refguard/v1\nkind: Policy\nname: baseline\ndescription: \"bell \x07\"\nguardrails:\n  add: [pii_blocker]\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: baseline\nscope: \"*\"\n",
+        "apiVersion: refguard/v1\nkind: Policy\nname: baseline\ndescription: \"bell \x07\"\n\
+         guardrails:\n  add: [pii_blocker]\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\n\
+         policy: baseline\nscope: \"*\"\n",
     )],
     good: &[(
         "policies/baseline.yaml",

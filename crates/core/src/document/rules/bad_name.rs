@@ -115,7 +115,8 @@ pub(crate) fn grave_fault(name: &str) -> Option<String> {
 
 /// A name that is none.
 pub(crate) fn report_name(file: &SourceFile, span: Span, name: &str, fault: &str) -> Finding {
-    let help = "use 1 to 128 characters without control or invisible characters, without `@`, and without a space at either end";
+    let help = "use 1 to 128 characters without control or invisible characters, without `@`, and \
+        without a space at either end";
     let shown: String = name.chars().take(128).collect();
     let since = match grave_fault(name) {
         Some(_) => RULE.since,

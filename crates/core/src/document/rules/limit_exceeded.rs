@@ -13,7 +13,8 @@ pub static RULE: Rule = Rule {
         1,000 documents, 64 levels of nesting and 10,000 nodes by aliases; a set has at most \
         500,000 files and 1 GiB; the tests of a set make at most 100,000 cases; a request has at \
         most 256 tags, and no value of more than 1,024 bytes; a condition's compiled form has at \
-        most 1 MiB, and those of a set together 256 MiB; a pipeline has at most 1,024 steps, and a chain of \
+        most 1 MiB, and those of a set together 256 MiB; a pipeline has at most 1,024 steps, and \
+        a chain of \
         policies adds at most 4,096 guardrails.",
     bad: &[(
         "policies/baseline.yaml",

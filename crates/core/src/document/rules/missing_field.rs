@@ -9,7 +9,8 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     since: Rule::SINCE_0_1,
     summary: "a document has the fields that its kind needs",
-    why: "A policy without a name cannot be attached, an attachment without a policy gives nothing.",
+    why: "A policy without a name cannot be attached, an attachment without a policy gives \
+        nothing.",
     bad: &[(
         "policies/baseline.yaml",
         "apiVersion: refguard/v1

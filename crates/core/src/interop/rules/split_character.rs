@@ -14,11 +14,13 @@ pub static RULE: Rule = Rule {
         equals no text of a request. It is imported as the character that was meant.",
     bad: &[(
         "config.yaml",
-        "policies:\n  baseline:\n    guardrails:\n      add: [pii_blocker]\npolicy_attachments:\n  - policy: baseline\n    teams: [\"team \\ud83d\\ude00\"]\n",
+        "policies:\n  baseline:\n    guardrails:\n      add: [pii_blocker]\n\
+         policy_attachments:\n  - policy: baseline\n    teams: [\"team \\ud83d\\ude00\"]\n",
     )],
     good: &[(
         "config.yaml",
-        "policies:\n  baseline:\n    guardrails:\n      add: [pii_blocker]\npolicy_attachments:\n  - policy: baseline\n    teams: [\"team \\U0001F600\"]\n",
+        "policies:\n  baseline:\n    guardrails:\n      add: [pii_blocker]\n\
+         policy_attachments:\n  - policy: baseline\n    teams: [\"team \\U0001F600\"]\n",
     )],
 };
 

@@ -151,7 +151,8 @@ fn case() -> impl Strategy<Value = String> {
     );
     let test = (select(&["p0", "p9"][..]), test).prop_map(|(policy, expect)| {
         format!(
-            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases: [{{name: c, policies: [{policy}], \
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\n\
+             cases: [{{name: c, policies: [{policy}], \
              context: {{team: t1}}, expect: {{{expect}}}}}]\n"
         )
     });
@@ -408,7 +409,8 @@ fn what_is_usual_goes_the_short_way_and_what_is_global_does_not() {
 /// A policy for many models, as one file with one long condition has it.
 fn conditional(models: &[String]) -> String {
     format!(
-        "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [a]}}\ncondition: {{model: [{}]}}\n",
+        "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [a]}}\n\
+         condition: {{model: [{}]}}\n",
         models.join(", ")
     )
 }

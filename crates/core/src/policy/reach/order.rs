@@ -164,7 +164,8 @@ mod tests {
                     let (x, y) = (order.number_of(a).unwrap(), order.number_of(b).unwrap());
                     let (p, q) = (Pattern::parse(a), Pattern::parse(b));
                     prop_assert_eq!(order.list_covers(&[x], &[y]), p.covers(&q), "{} covers {}", a, b);
-                    prop_assert_eq!(order.lists_overlap(&[x], &[y]), p.overlaps(&q), "{} overlaps {}", a, b);
+                    prop_assert_eq!(order.lists_overlap(&[x], &[y]), p.overlaps(&q), "{} overlaps \
+                        {}", a, b);
                 }
             }
         }

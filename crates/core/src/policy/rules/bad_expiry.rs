@@ -78,7 +78,8 @@ mod tests {
     fn found(expires: &str) -> Vec<String> {
         let text = format!(
             "--- {{apiVersion: refguard/v1, kind: Policy, name: p, guardrails: {{add: [g]}}}}\n\
-             ---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nscope: \"*\"\nexpires: {expires}\n"
+             ---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nscope: \"*\"\n\
+             expires: {expires}\n"
         );
         codes(&[("p.yaml", &text)])
             .into_iter()

@@ -119,7 +119,8 @@ fn no_expectation(item: &Item<'_, RawPolicyTest>, case: &RawCase, findings: &mut
             "the case `{}` expects nothing, so it cannot fail",
             case.name.escape_debug()
         );
-        let help = "say what the request must get: `guardrails`, `includes`, `excludes`, `policies` or `action`";
+        let help = "say what the request must get: `guardrails`, `includes`, `excludes`, \
+            `policies` or `action`";
         findings.push(
             item.make_finding(&RULE, expect.span, message)
                 .with_help(help),

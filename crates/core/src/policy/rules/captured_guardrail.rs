@@ -174,7 +174,8 @@ fn captured_finding(
         "the pipeline of `{policy}` takes over `{guardrail}`, which `{other}` gives to the same \
             requests"
     );
-    let help = "where the pipeline matches, the guardrail runs only as its step: leave it to one of the two policies";
+    let help = "where the pipeline matches, the guardrail runs only as its step: leave it to one \
+        of the two policies";
     item.make_finding(&RULE, step.guardrail.span, message)
         .with_help(help)
         .with_related(

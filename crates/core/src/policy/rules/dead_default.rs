@@ -96,7 +96,8 @@ pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
             "this default attachment never counts: `{policy}` is attached to every request"
         );
         let finding = item.make_finding(&RULE, default.span, message);
-        let help = "default attachments count only where no other one matches: narrow the other one, or remove `default`";
+        let help = "default attachments count only where no other one matches: narrow the other \
+            one, or remove `default`";
         findings.push(finding.with_help(help).with_related(
             everywhere.file,
             everywhere.raw.policy.span,

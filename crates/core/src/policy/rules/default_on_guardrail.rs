@@ -76,7 +76,8 @@ pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
         return;
     }
 
-    let help = "for policies to decide, set `default_on: false` at the gateway and in the catalog; else leave it out here";
+    let help = "for policies to decide, set `default_on: false` at the gateway and in the \
+        catalog; else leave it out here";
     for item in &draft.policies {
         let policy = item.raw.name.as_str();
         let steps = item

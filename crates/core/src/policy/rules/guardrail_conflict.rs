@@ -95,7 +95,8 @@ mod tests {
     fn only_fields_that_both_give_can_differ() {
         let of = |one: &str, two: &str| {
             let text = format!(
-                "{ATTACHED}---\napiVersion: refguard/v1\nkind: Catalog\nguardrails:\n  - {one}\n  - {two}\n"
+                "{ATTACHED}---\napiVersion: refguard/v1\nkind: Catalog\n\
+                 guardrails:\n  - {one}\n  - {two}\n"
             );
             places(&[("p.yaml", &text)])
         };

@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn names_that_may_be_meant_are_told() {
         let set = format!(
-            "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams: ['heal*care']\n\
+            "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n\
+             teams: ['heal*care']\n\
              ---\napiVersion: refguard/v1\nkind: Catalog\nteams: [healthcare, finance]\n"
         );
         assert_eq!(

@@ -256,7 +256,9 @@ mod tests {
 
     #[test]
     fn an_invisible_character_in_a_target_is_found() {
-        let text = "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {add: [g]}\n---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams:\n- finance\u{200b}\n";
+        let text = "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {add: [g]}\n---\n\
+            apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nteams:\n\
+            - finance\u{200b}\n";
         assert_eq!(places(&[("a.yaml", text)]), [("RG217", 10)]);
     }
 }

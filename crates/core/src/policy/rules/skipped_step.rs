@@ -79,7 +79,8 @@ pub(super) fn check_draft(draft: &DraftSet<'_>, findings: &mut Vec<Finding>) {
                     "when `{}` passes, the steps after it do not run",
                     step.guardrail.as_str()
                 );
-                let help = "write `on_pass: next` for them to run, or `on_pass: allow` where they are a fallback";
+                let help = "write `on_pass: next` for them to run, or `on_pass: allow` where they \
+                    are a fallback";
                 findings.push(
                     item.make_finding(&RULE, step.guardrail.span, message)
                         .with_help(help),
@@ -97,7 +98,8 @@ mod tests {
     fn a_step_is_skipped_or_unreachable_not_both() {
         let of = |steps: &str| {
             let text = format!(
-                "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [a, b, c]}}\npipeline:\n  mode: pre_call\n  steps:\n\
+                "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails: {{add: [a, b, c]}}\n\
+                 pipeline:\n  mode: pre_call\n  steps:\n\
                  {steps}--- {{apiVersion: refguard/v1, kind: PolicyAttachment, policy: p, scope: '*'}}\n"
             );
             places(&[("p.yaml", &text)])

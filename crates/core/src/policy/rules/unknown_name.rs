@@ -263,7 +263,8 @@ fn check_box<T>(
 mod tests {
     use crate::policy::rules::tests::{ATTACHED, places};
 
-    const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\nteams: [health-eu, 'ci-*']\ntags: [t, phi]\n";
+    const CATALOG: &str = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [g]\n\
+        teams: [health-eu, 'ci-*']\ntags: [t, phi]\n";
 
     fn of(kind: &str, body: &str, catalog: &str) -> Vec<(&'static str, u32)> {
         let document = format!("apiVersion: refguard/v1\nkind: {kind}\nname: one\n{body}");
@@ -334,7 +335,8 @@ mod tests {
             assert_eq!(of("Invariant", &body, CATALOG), [("RG119", 4)], "{list}");
         }
 
-        let body = "for: {teams: ['health-*', ci-7], tags: [t]}\nexcept: {teams: [helth-eu], tags: ['pii*']}\nforbid: [g]\n";
+        let body = "for: {teams: ['health-*', ci-7], tags: [t]}\n\
+            except: {teams: [helth-eu], tags: ['pii*']}\nforbid: [g]\n";
         assert_eq!(of("Invariant", body, CATALOG), [("RG119", 5), ("RG119", 5)]);
     }
 

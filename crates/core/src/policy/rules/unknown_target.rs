@@ -114,7 +114,8 @@ mod tests {
     fn a_pattern_of_the_catalog_stands_for_its_names() {
         let set = |model: &str| {
             format!(
-                "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\nmodels: ['{model}']\n\
+                "{ATTACHED}---\napiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\n\
+                 models: ['{model}']\n\
                  ---\napiVersion: refguard/v1\nkind: Catalog\nmodels: ['openai/*', gpt-4]\n"
             )
         };

@@ -10,7 +10,8 @@ use crate::document::{Finding, Limits, Loaded, Rule, is_read_name, load_file, ou
 use crate::policy::{Checked, DraftSet, Levels, check_documents};
 
 /// One policy `p`, attached: a set without a finding.
-pub(super) const ATTACHED: &str = "apiVersion: refguard/v1\nkind: Policy\nname: p\nguardrails:\n  add: [g]\n---\n\
+pub(super) const ATTACHED: &str = "apiVersion: refguard/v1\nkind: Policy\nname: p\n\
+    guardrails:\n  add: [g]\n---\n\
     apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: p\ntags: [t]\n";
 
 fn load(files: &[(&str, &[u8])]) -> Loaded {
