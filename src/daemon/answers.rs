@@ -56,11 +56,11 @@ struct Length;
 
 impl Weighter<Answered, Bytes> for Length {
     fn weight(&self, question: &Answered, answer: &Bytes) -> u64 {
-        weight(question.body.len(), answer.len())
+        weigh_answer(question.body.len(), answer.len())
     }
 }
 
-fn weight(question: usize, answer: usize) -> u64 {
+fn weigh_answer(question: usize, answer: usize) -> u64 {
     u64::try_from(question.saturating_add(answer))
         .map_or(u64::MAX, |bytes| bytes.saturating_add(OVERHEAD))
 }
@@ -71,18 +71,18 @@ pub struct Answers(OnceLock<Option<Cache<Answered, Bytes, Length>>>);
 
 impl Answers {
     /// The cached answer to a question.
-    pub fn get(&self, question: Question<&[u8]>) -> Option<Bytes> {
+    pub fn find_answer(&self, question: Question<&[u8]>) -> Option<Bytes> {
         self.0.get()?.as_ref()?.get(&question)
     }
 
     /// Caches an answer, if it is not too long, and returns it.
-    pub fn keep(&self, question: Question<&[u8]>, answer: Vec<u8>) -> Bytes {
-        let answer = shrink(answer);
-        if weight(question.body.len(), answer.len()) > LONGEST {
+    pub fn keep_answer(&self, question: Question<&[u8]>, answer: Vec<u8>) -> Bytes {
+        let answer = shrink_cache(answer);
+        if weigh_answer(question.body.len(), answer.len()) > LONGEST {
             return answer;
         }
         // The first entry allocates the cache: many sets are never asked.
-        if let Some(kept) = self.0.get_or_init(cache) {
+        if let Some(kept) = self.0.get_or_init(new_cache) {
             let Question {
                 body,
                 fields,
@@ -103,14 +103,14 @@ impl Answers {
 
 /// Copies an answer without its spare capacity, unless that is little. Shrinking in place may free
 /// nothing.
-fn shrink(answer: Vec<u8>) -> Bytes {
+fn shrink_cache(answer: Vec<u8>) -> Bytes {
     match answer.capacity() - answer.len() > answer.len() / 8 {
         true => Bytes::copy_from_slice(&answer),
         false => answer.into(),
     }
 }
 
-fn cache() -> Option<Cache<Answered, Bytes, Length>> {
+fn new_cache() -> Option<Cache<Answered, Bytes, Length>> {
     let mut options = OptionsBuilder::new();
     options
         .estimated_items_capacity(EXPECTED)
@@ -143,22 +143,25 @@ mod tests {
     fn an_answer_is_given_again_to_the_same_question_only() {
         let answers = Answers::default();
         let asked = question(r#"{"context":{}}"#);
-        assert_eq!(answers.get(asked), None);
+        assert_eq!(answers.find_answer(asked), None);
         assert_eq!(
-            answers.keep(asked, b"this".to_vec()),
+            answers.keep_answer(asked, b"this".to_vec()),
             Bytes::from_static(b"this")
         );
-        assert_eq!(answers.get(asked), Some(Bytes::from_static(b"this")));
-        assert_eq!(answers.get(question(r#"{"context": {}}"#)), None);
         assert_eq!(
-            answers.get(Question {
+            answers.find_answer(asked),
+            Some(Bytes::from_static(b"this"))
+        );
+        assert_eq!(answers.find_answer(question(r#"{"context": {}}"#)), None);
+        assert_eq!(
+            answers.find_answer(Question {
                 strict: true,
                 ..asked
             }),
             None
         );
         assert_eq!(
-            answers.get(Question {
+            answers.find_answer(Question {
                 fields: Fields::parse_list("guardrails").unwrap(),
                 ..asked
             }),
@@ -170,9 +173,9 @@ mod tests {
     fn those_that_ask_again_find_room_after_many_that_asked_once() {
         let (answers, answer) = (Answers::default(), vec![b'x'; 7_600]);
         let ask = |body: &str| {
-            let known = answers.get(question(body)).is_some();
+            let known = answers.find_answer(question(body)).is_some();
             if !known {
-                answers.keep(question(body), answer.clone());
+                answers.keep_answer(question(body), answer.clone());
             }
             known
         };
@@ -190,17 +193,19 @@ mod tests {
         let (answers, answer) = (Answers::default(), vec![b'x'; 10_000]);
         let all: Vec<String> = (0..5_000).map(|n| format!("question {n}")).collect();
         for body in &all {
-            answers.keep(question(body), answer.clone());
+            answers.keep_answer(question(body), answer.clone());
         }
         let kept = all
             .iter()
-            .filter(|body| answers.get(question(body)).is_some())
+            .filter(|body| answers.find_answer(question(body)).is_some())
             .count();
         assert!((600..=1_258).contains(&kept), "{kept} of 10 kB in 12 MiB");
         assert_eq!(
-            answers.keep(question("long"), vec![b'x'; 1 << 20]).len(),
+            answers
+                .keep_answer(question("long"), vec![b'x'; 1 << 20])
+                .len(),
             1 << 20
         );
-        assert_eq!(answers.get(question("long")), None);
+        assert_eq!(answers.find_answer(question("long")), None);
     }
 }

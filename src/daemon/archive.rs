@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use super::history::{History, NoHistory};
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 use super::past::{PageKey, PastSet};
 use crate::ops::{
     Address, EnvironmentStatus, Judged, LogEntry, LogPage, NoProgress, Rules, Source, TrackedSet,
@@ -52,7 +52,7 @@ enum When {
 impl When {
     /// A number, a time (RFC 3339, or a date, in UTC where no zone is named), or the beginning of a
     /// commit.
-    fn parse(text: &str) -> Option<Self> {
+    fn parse_time(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.strip_prefix('#').unwrap_or(text);
         if digits.len() < 10
@@ -79,7 +79,7 @@ impl When {
 
 /// The instant that a text names: a time, or a date for the end of that day.
 pub fn parse_instant(text: &str) -> Option<Timestamp> {
-    match When::parse(text) {
+    match When::parse_time(text) {
         Some(When::Time(seconds)) => {
             let whole = Timestamp::from_second(seconds).ok()?;
             // An attachment may end within a second.
@@ -94,8 +94,8 @@ impl History {
     ///
     /// # Errors
     /// Where git cannot be read.
-    pub fn standing(&self, environment: &str) -> Result<Standing, NoHistory> {
-        let workspace = self.workspace()?;
+    pub fn standing_at(&self, environment: &str) -> Result<Standing, NoHistory> {
+        let workspace = self.open_workspace()?;
         let page = self.promotion_page(environment, None, RECENT)?;
         let environment = workspace.environment_standing(environment)?;
         Ok(Standing {
@@ -114,7 +114,7 @@ impl History {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Arc<LogPage>, NoHistory> {
-        let workspace = self.workspace()?;
+        let workspace = self.open_workspace()?;
         let ledger = workspace.ledger_now(environment, self.known_ledger(environment))?;
         self.remember_ledger(environment, ledger.clone());
         let of = PageKey {
@@ -123,14 +123,17 @@ impl History {
             cursor: cursor.map(str::to_owned),
             limit,
         };
-        if let Some((_, page)) = lock(&self.pages).iter().find(|(known, _)| *known == of) {
+        if let Some((_, page)) = lock_unpoisoned(&self.pages)
+            .iter()
+            .find(|(known, _)| *known == of)
+        {
             return Ok(page.clone());
         }
 
         // The first promotion of all brings every policy: what it changed is expensive to tell.
         let page = workspace.log_page(environment, &ledger, cursor, limit)?;
         let page = Arc::new(page.ok_or(NoHistory::Changed)?);
-        let mut kept = lock(&self.pages);
+        let mut kept = lock_unpoisoned(&self.pages);
         kept.insert(0, (of, page.clone()));
         kept.truncate(MAX_PAGES);
         Ok(page)
@@ -145,17 +148,17 @@ impl History {
     /// # Errors
     /// Where there was none, it is not valid, or git cannot be read.
     pub fn documents_at(&self, environment: &str, when: &str) -> Result<Arc<PastSet>, NoHistory> {
-        let workspace = self.workspace()?;
+        let workspace = self.open_workspace()?;
         let ledger = workspace.ledger_now(environment, self.known_ledger(environment))?;
         self.remember_ledger(environment, ledger.clone());
 
-        let entries = || ledger.entries().map(described);
-        let found = match When::parse(when) {
+        let entries = || ledger.entries().map(identify_entry);
+        let found = match When::parse_time(when) {
             None => None,
             Some(When::Promotion(number)) => entries().find(|(_, of)| *of == Some(number)),
             Some(When::Time(seconds)) => ledger
                 .at_time(seconds)
-                .map(|it| described(HistoryEntry::Promotion(it))),
+                .map(|it| identify_entry(HistoryEntry::Promotion(it))),
             Some(When::Commit(start)) => {
                 let told = entries().find(|(commit, _)| commit.to_string().starts_with(&start));
                 told.or(published_commit(&workspace, ledger.tip, &start)?.map(|it| (it, None)))
@@ -194,7 +197,7 @@ impl History {
             engine,
         };
         let past = Arc::new(past);
-        let mut kept = lock(&self.past);
+        let mut kept = lock_unpoisoned(&self.past);
         kept.insert(0, past.clone());
         kept.truncate(MAX_PAST);
         Ok(past)
@@ -202,7 +205,7 @@ impl History {
 
     /// One that was read before, which becomes the last that was asked for.
     fn known_past(&self, environment: &str, commit: &str) -> Option<Arc<PastSet>> {
-        let mut kept = lock(&self.past);
+        let mut kept = lock_unpoisoned(&self.past);
         let at = kept
             .iter()
             .position(|it| it.environment == environment && it.commit == commit)?;
@@ -221,7 +224,7 @@ impl History {
         file: &str,
         line: u32,
     ) -> Result<String, NoHistory> {
-        let workspace = self.workspace()?;
+        let workspace = self.open_workspace()?;
         let too_large = || NoHistory::NotFound(format!("`{file}` is too large to be shown"));
         let bytes = match commit {
             Some(commit) => {
@@ -272,8 +275,8 @@ impl History {
     /// # Errors
     /// As of [`Self::version`].
     pub fn version_text(&self, policy: &str, number: u64) -> Result<String, NoHistory> {
-        let workspace = self.workspace()?;
-        let mut history = self.known(&workspace, policy)?;
+        let workspace = self.open_workspace()?;
+        let mut history = self.history_knowing(&workspace, policy)?;
         let which = Some(Which::Number(number));
         let version = history.require_version(Address { policy, which }, &NoProgress)?;
         let Some(document) = &version.document else {
@@ -286,10 +289,10 @@ impl History {
 
     /// The number of a policy's version by its digest, where history is read.
     pub fn version_number(&self, policy: &str, digest: &str) -> Option<u64> {
-        self.index()?.number(policy, digest)
+        self.loaded_index()?.number(policy, digest)
     }
 
-    fn workspace(&self) -> Result<Workspace, NoHistory> {
+    fn open_workspace(&self) -> Result<Workspace, NoHistory> {
         Ok(Workspace::open(self.dir())?)
     }
 }
@@ -317,7 +320,7 @@ fn published_commit(
     Ok(None)
 }
 
-fn described(entry: HistoryEntry<'_>) -> (CommitId, Option<u64>) {
+fn identify_entry(entry: HistoryEntry<'_>) -> (CommitId, Option<u64>) {
     match entry {
         HistoryEntry::Promotion(promotion) => (promotion.commit.id, Some(promotion.record.number)),
         HistoryEntry::External(commit) => (commit, None),
@@ -353,11 +356,14 @@ mod tests {
 
     #[test]
     fn a_moment_is_a_number_a_time_or_a_commit() {
-        assert_eq!(When::parse("12"), Some(When::Promotion(12)));
-        assert_eq!(When::parse(" #3 "), Some(When::Promotion(3)));
-        assert_eq!(When::parse("1970-01-01T00:01:00Z"), Some(When::Time(60)));
-        assert_eq!(When::parse("1970-01-01T00:01"), Some(When::Time(60)));
-        assert_eq!(When::parse("1970-01-01"), Some(When::Time(86_399)));
+        assert_eq!(When::parse_time("12"), Some(When::Promotion(12)));
+        assert_eq!(When::parse_time(" #3 "), Some(When::Promotion(3)));
+        assert_eq!(
+            When::parse_time("1970-01-01T00:01:00Z"),
+            Some(When::Time(60))
+        );
+        assert_eq!(When::parse_time("1970-01-01T00:01"), Some(When::Time(60)));
+        assert_eq!(When::parse_time("1970-01-01"), Some(When::Time(86_399)));
         let within = "1970-01-01T00:01:00.5Z";
         assert_eq!(parse_instant(within), within.parse().ok());
         assert_eq!(
@@ -366,11 +372,11 @@ mod tests {
         );
         assert_eq!(parse_instant("12"), None);
         assert_eq!(
-            When::parse("1234567890"),
+            When::parse_time("1234567890"),
             Some(When::Commit("1234567890".to_owned()))
         );
         for text in ["", "main", "HEAD~1", "abc", "production", "refs/heads/x"] {
-            assert_eq!(When::parse(text), None, "{text}");
+            assert_eq!(When::parse_time(text), None, "{text}");
         }
     }
 

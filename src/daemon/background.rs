@@ -18,7 +18,7 @@ pub enum Way {
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub(super) fn spawn(
+pub(super) fn spawn_thread(
     name: &str,
     way: Way,
     work: impl FnOnce() + Send + 'static,
@@ -64,7 +64,7 @@ mod tests {
     fn a_thread_gives_way_and_who_started_it_does_not() {
         let before = getpriority_process(None).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        let thread = spawn("test", Way::Far, move || {
+        let thread = spawn_thread("test", Way::Far, move || {
             tell.send(getpriority_process(None).unwrap()).unwrap()
         })
         .unwrap();

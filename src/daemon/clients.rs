@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 
 /// Clients at most.
 pub const MAX_CLIENTS: usize = 10_000;
@@ -224,12 +224,12 @@ struct Client {
 }
 
 impl Client {
-    fn silence(&self, now: Moment) -> Duration {
+    fn silent_for(&self, now: Moment) -> Duration {
         now.instant.saturating_duration_since(self.seen.instant)
     }
 
-    fn state(&self, now: Moment) -> ClientState {
-        if self.silence(now) >= LOST_AFTER {
+    fn state_at(&self, now: Moment) -> ClientState {
+        if self.silent_for(now) >= LOST_AFTER {
             ClientState::Lost
         } else {
             self.report.state
@@ -245,17 +245,17 @@ struct Share {
 }
 
 impl Share {
-    fn add(&mut self, client: &Client) {
+    fn add_client(&mut self, client: &Client) {
         self.clients += 1;
         self.bytes += client.bytes;
     }
 
-    fn take(&mut self, client: &Client) {
+    fn subtract_client(&mut self, client: &Client) {
         self.clients -= 1;
         self.bytes -= client.bytes;
     }
 
-    fn exceeds(self, most: Self) -> bool {
+    fn is_beyond(self, most: Self) -> bool {
         self.clients > most.clients || self.bytes > most.bytes
     }
 }
@@ -271,7 +271,7 @@ struct Table {
 impl Table {
     /// Takes a report. An id whose owner is no longer accepted is free for another one: tokens are
     /// replaced.
-    fn put(
+    fn put_report(
         &mut self,
         now: Moment,
         id: &str,
@@ -281,8 +281,8 @@ impl Table {
         is_accepted: impl Fn(Owner) -> bool,
     ) -> Result<(), ReportRefused> {
         let known = self.clients.get(id);
-        if known.is_none_or(|known| known.silence(now) >= FORGOTTEN_AFTER) {
-            self.forget(now);
+        if known.is_none_or(|known| known.silent_for(now) >= FORGOTTEN_AFTER) {
+            self.forget_silent(now);
         }
 
         let before = self.clients.get(id);
@@ -299,14 +299,16 @@ impl Table {
         let refused = self.judge_room(id, &client);
         if refused == Err(ReportRefused::Full) {
             // What a token left behind that is no longer accepted makes place.
-            self.retain(|known| known.state(now) != ClientState::Lost || is_accepted(known.owner));
+            self.retain_clients(|known| {
+                known.state_at(now) != ClientState::Lost || is_accepted(known.owner)
+            });
             self.judge_room(id, &client)?;
         } else {
             refused?;
         }
         self.drop_client(id);
-        self.all.add(&client);
-        self.shares.entry(owner).or_default().add(&client);
+        self.all.add_client(&client);
+        self.shares.entry(owner).or_default().add_client(&client);
         self.clients.insert(id.into(), client);
         Ok(())
     }
@@ -317,19 +319,19 @@ impl Table {
         let mut all = self.all;
         let mut own = self.shares.get(&client.owner).copied().unwrap_or_default();
         if let Some(before) = before {
-            all.take(before);
+            all.subtract_client(before);
         }
         if let Some(before) = before.filter(|before| before.owner == client.owner) {
-            own.take(before);
+            own.subtract_client(before);
         }
-        all.add(client);
-        own.add(client);
+        all.add_client(client);
+        own.add_client(client);
 
         // Where no tokens are asked for, nobody is told from another.
-        if client.owner.0.is_some() && own.exceeds(SHARE) {
+        if client.owner.0.is_some() && own.is_beyond(SHARE) {
             return Err(ReportRefused::Share);
         }
-        if all.exceeds(Share {
+        if all.is_beyond(Share {
             clients: MAX_CLIENTS,
             bytes: MAX_TOTAL_BYTES,
         }) {
@@ -342,17 +344,17 @@ impl Table {
         let Some(client) = self.clients.remove(id) else {
             return;
         };
-        self.all.take(&client);
+        self.all.subtract_client(&client);
         if let Some(share) = self.shares.get_mut(&client.owner) {
-            share.take(&client);
+            share.subtract_client(&client);
         }
     }
 
     /// Takes a client out: one that ends says so itself, and one that is lost can be forgotten by
     /// anybody who may ask.
-    fn remove(&mut self, now: Moment, id: &str, owner: Owner) -> Result<(), Kept> {
+    fn remove_client(&mut self, now: Moment, id: &str, owner: Owner) -> Result<(), Kept> {
         let client = self.clients.get(id).ok_or(Kept::Unknown)?;
-        if client.owner != owner && client.state(now) != ClientState::Lost {
+        if client.owner != owner && client.state_at(now) != ClientState::Lost {
             return Err(Kept::Owned);
         }
         self.drop_client(id);
@@ -360,11 +362,11 @@ impl Table {
     }
 
     /// Forgets those that are silent for too long.
-    fn forget(&mut self, now: Moment) {
-        self.retain(|client| client.silence(now) < FORGOTTEN_AFTER);
+    fn forget_silent(&mut self, now: Moment) {
+        self.retain_clients(|client| client.silent_for(now) < FORGOTTEN_AFTER);
     }
 
-    fn retain(&mut self, is_kept: impl Fn(&Client) -> bool) {
+    fn retain_clients(&mut self, is_kept: impl Fn(&Client) -> bool) {
         let before = self.clients.len();
         self.clients.retain(|_, client| is_kept(client));
         if self.clients.len() == before {
@@ -373,28 +375,31 @@ impl Table {
 
         (self.all, self.shares) = (Share::default(), HashMap::new());
         for client in self.clients.values() {
-            self.all.add(client);
-            self.shares.entry(client.owner).or_default().add(client);
+            self.all.add_client(client);
+            self.shares
+                .entry(client.owner)
+                .or_default()
+                .add_client(client);
         }
     }
 
     /// The clients that are wanted, by id.
-    fn list(&mut self, now: Moment, wanted: impl Fn(&Client) -> bool) -> Vec<ListedClient> {
-        self.forget(now);
+    fn list_clients(&mut self, now: Moment, wanted: impl Fn(&Client) -> bool) -> Vec<ListedClient> {
+        self.forget_silent(now);
         let clients = self.clients.iter().filter(|(_, client)| wanted(client));
         clients
             .map(|(id, client)| show_client(id, client, now))
             .collect()
     }
 
-    fn tally(&mut self, now: Moment) -> ClientTally {
-        self.forget(now);
+    fn tally_clients(&mut self, now: Moment) -> ClientTally {
+        self.forget_silent(now);
         let mut tally = ClientTally::default();
         for client in self.clients.values() {
             let set = client.report.set.clone().unwrap_or_default();
             *tally
                 .states
-                .entry((set.clone(), client.state(now)))
+                .entry((set.clone(), client.state_at(now)))
                 .or_default() += 1;
             if let Some(commit) = &client.report.commit {
                 *tally.commits.entry((set, commit.clone())).or_default() += 1;
@@ -405,7 +410,7 @@ impl Table {
 }
 
 fn show_client(id: &Arc<str>, client: &Client, now: Moment) -> ListedClient {
-    let state = client.state(now);
+    let state = client.state_at(now);
     let report = match state == client.report.state {
         true => client.report.clone(),
         false => Arc::new(ClientReport {
@@ -440,7 +445,7 @@ impl Clients {
         bytes: usize,
         is_accepted: impl Fn(Owner) -> bool,
     ) -> Result<(), ReportRefused> {
-        lock(&self.0).put(Moment::now(), id, owner, report, bytes, is_accepted)
+        lock_unpoisoned(&self.0).put_report(Moment::now(), id, owner, report, bytes, is_accepted)
     }
 
     /// Takes a client out.
@@ -448,25 +453,26 @@ impl Clients {
     /// # Errors
     /// Where there is none, or it is another token's and not lost.
     pub fn remove(&self, id: &str, owner: Owner) -> Result<(), Kept> {
-        lock(&self.0).remove(Moment::now(), id, owner)
+        lock_unpoisoned(&self.0).remove_client(Moment::now(), id, owner)
     }
 
     /// The clients that cannot enforce what is served, by id.
-    pub(super) fn rejecting(&self) -> Vec<ListedClient> {
+    pub(super) fn clients_rejecting(&self) -> Vec<ListedClient> {
         let now = Moment::now();
-        lock(&self.0).list(now, |client| client.state(now) == ClientState::Rejected)
+        lock_unpoisoned(&self.0)
+            .list_clients(now, |client| client.state_at(now) == ClientState::Rejected)
     }
 
     /// Every client of a set, or of all sets, by id.
     pub fn list(&self, set: Option<&str>) -> Vec<ListedClient> {
         let wanted =
             |client: &Client| set.is_none_or(|set| client.report.set.as_deref() == Some(set));
-        lock(&self.0).list(Moment::now(), wanted)
+        lock_unpoisoned(&self.0).list_clients(Moment::now(), wanted)
     }
 
     /// How many there are.
     pub fn tally(&self) -> ClientTally {
-        lock(&self.0).tally(Moment::now())
+        lock_unpoisoned(&self.0).tally_clients(Moment::now())
     }
 }
 
@@ -515,14 +521,14 @@ mod tests {
         ) -> Result<(), ReportRefused> {
             let now = self.now();
             self.table
-                .put(now, id, owner, report(commit), bytes, |owner| {
+                .put_report(now, id, owner, report(commit), bytes, |owner| {
                     owner != SECOND
                 })
         }
 
         fn states(&mut self) -> Vec<(String, ClientState)> {
             let now = self.now();
-            let listed = self.table.list(now, |_| true).into_iter();
+            let listed = self.table.list_clients(now, |_| true).into_iter();
             listed
                 .map(|client| (client.id.to_string(), client.report.state))
                 .collect()
@@ -560,7 +566,7 @@ mod tests {
         world.seconds = 90;
         assert_eq!(world.states()[0], named("a", ClientState::Lost));
         let now = world.now();
-        let tally = world.table.tally(now);
+        let tally = world.table.tally_clients(now);
         let lost = ("production".to_owned(), ClientState::Lost);
         assert_eq!(tally.states.get(&lost), Some(&1));
         // Silence is no reason to believe that it enforces something else.
@@ -598,12 +604,18 @@ mod tests {
         world.put("a", FIRST, "c1").unwrap();
         world.put("b", FIRST, "c1").unwrap();
         let now = world.now();
-        assert_eq!(world.table.remove(now, "a", ANYBODY), Err(Kept::Owned));
-        assert_eq!(world.table.remove(now, "a", FIRST), Ok(()));
-        assert_eq!(world.table.remove(now, "a", FIRST), Err(Kept::Unknown));
+        assert_eq!(
+            world.table.remove_client(now, "a", ANYBODY),
+            Err(Kept::Owned)
+        );
+        assert_eq!(world.table.remove_client(now, "a", FIRST), Ok(()));
+        assert_eq!(
+            world.table.remove_client(now, "a", FIRST),
+            Err(Kept::Unknown)
+        );
         world.seconds = 90;
         let now = world.now();
-        assert_eq!(world.table.remove(now, "b", SECOND), Ok(()));
+        assert_eq!(world.table.remove_client(now, "b", SECOND), Ok(()));
         assert_eq!(
             (world.table.all, world.states().len()),
             (Share::default(), 0)

@@ -14,7 +14,7 @@ use refguard_core::questions::shift_from;
 use refguard_core::resolve::Engine;
 
 use super::history::{History, NoHistory};
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 use super::past::{Change, Difference, DifferenceKey, PastSet};
 use crate::ops::{Source, Workspace, budget_within, safeguards_between};
 
@@ -50,7 +50,7 @@ impl History {
     /// What lies between two sets, where it is known.
     pub fn known_difference(&self, before: &PastSet, after: &PastSet) -> Option<Arc<Difference>> {
         let key = DifferenceKey::new(before, after, Timestamp::now());
-        let kept = lock(&self.differences);
+        let kept = lock_unpoisoned(&self.differences);
         kept.iter()
             .find(|(known, _)| *known == key)
             .map(|(_, difference)| difference.clone())
@@ -60,7 +60,7 @@ impl History {
     ///
     /// # Errors
     /// Where safeguards cannot be compared.
-    pub fn difference(
+    pub fn difference_between(
         &self,
         before: &PastSet,
         after: &PastSet,
@@ -71,7 +71,7 @@ impl History {
         }
         let key = DifferenceKey::new(before, after, Timestamp::now());
         let difference = Arc::new(find_difference(&before.engine, &after.engine)?);
-        let mut kept = lock(&self.differences);
+        let mut kept = lock_unpoisoned(&self.differences);
         kept.insert(0, (key, difference.clone()));
         kept.truncate(MAX_DIFFERENCES);
         Ok(difference)
@@ -94,7 +94,7 @@ impl History {
         head: &str,
         tip: Option<&String>,
     ) -> Option<Arc<Change>> {
-        let kept = lock(&self.changes);
+        let kept = lock_unpoisoned(&self.changes);
         let is_known = |known: &&Arc<Change>| {
             let is_same = known.environment == environment && known.head == head;
             is_same && known.tip.as_ref() == tip && known.made.elapsed() < FRESH
@@ -106,7 +106,7 @@ impl History {
     ///
     /// # Errors
     /// Where git cannot be read, or there is no such environment or source.
-    pub fn change(&self, environment: &str) -> Result<Arc<Change>, NoHistory> {
+    pub fn change_of(&self, environment: &str) -> Result<Arc<Change>, NoHistory> {
         let workspace = Workspace::open(self.dir())?;
         let coming = workspace.coming_to(environment)?;
         let (source, head) = (coming.source, coming.head.to_string());
@@ -137,7 +137,7 @@ impl History {
             review,
             made,
         });
-        let mut kept = lock(&self.changes);
+        let mut kept = lock_unpoisoned(&self.changes);
         kept.insert(0, change.clone());
         kept.truncate(MAX_CHANGES);
         Ok(change)

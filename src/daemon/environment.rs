@@ -14,7 +14,7 @@ use refguard_core::policy::Environment;
 
 use super::Hub;
 use super::expiry::{self, InstantFile};
-use super::load::{outdated, rejected};
+use super::load::{reject_set, warn_outdated};
 use super::load_marker::{Death, LoadMarker};
 use super::loader::{LoadOrder, LoadReport, LoadResult, Loader, Order, Report, RestoredEngine};
 use super::notes::Subject;
@@ -100,13 +100,13 @@ impl Judged {
 }
 
 impl EnvironmentRefs {
-    fn own(environment: &str) -> Result<Self, RepoError> {
+    fn own_refs(environment: &str) -> Result<Self, RepoError> {
         let (branch, ledger) = (RefName::branch(environment)?, RefName::ledger(environment)?);
         Ok(Self { branch, ledger })
     }
 
     /// The copies that a fetch from a remote leaves.
-    fn copies(environment: &str, remote: &str) -> Result<Self, RepoError> {
+    fn remote_refs(environment: &str, remote: &str) -> Result<Self, RepoError> {
         let branch = RefName::branch(environment)?.tracking(remote)?;
         Ok(Self {
             branch,
@@ -126,9 +126,9 @@ struct Copies {
 
 impl Copies {
     /// Looks which remote counts now.
-    fn look(&mut self, repo: &Repo, environment: &str) {
+    fn find_remote(&mut self, repo: &Repo, environment: &str) {
         self.refs = match repo.chosen_remote() {
-            Ok(Remote::Named(remote)) => EnvironmentRefs::copies(environment, &remote).ok(),
+            Ok(Remote::Named(remote)) => EnvironmentRefs::remote_refs(environment, &remote).ok(),
             _ => None,
         };
     }
@@ -141,14 +141,14 @@ impl Copies {
             return None;
         };
         let counts = match own {
-            Value::At(here) => self.descends(repo, *here, there),
+            Value::At(here) => self.descends_from(repo, *here, there),
             Value::Absent(_) => true,
             Value::Unreadable(_) => false,
         };
         counts.then_some((refs, Value::At(there)))
     }
 
-    fn descends(&mut self, repo: &Repo, here: CommitId, there: CommitId) -> bool {
+    fn descends_from(&mut self, repo: &Repo, here: CommitId, there: CommitId) -> bool {
         match self.descent {
             Some((known_here, known_there, known))
                 if (known_here, known_there) == (here, there) =>
@@ -170,8 +170,8 @@ impl Tracked {
     pub fn new(environment: &Environment, remote: Option<&str>, slot: Option<Arc<Slot>>) -> Self {
         let name = &environment.name;
         let refs = match remote {
-            None => EnvironmentRefs::own(name),
-            Some(remote) => EnvironmentRefs::copies(name, remote),
+            None => EnvironmentRefs::own_refs(name),
+            Some(remote) => EnvironmentRefs::remote_refs(name, remote),
         };
         let shown = refs.as_ref().map(|refs| refs.branch.to_string());
         let shown = shown.unwrap_or_else(|_| environment.reference.clone());
@@ -197,15 +197,15 @@ impl Tracked {
     }
 
     /// The refs whose folders tell of a change.
-    pub fn references(&self) -> impl Iterator<Item = &str> {
+    pub fn watched_references(&self) -> impl Iterator<Item = &str> {
         let copies = self.copies.iter().filter_map(|copies| copies.refs.as_ref());
         let refs = self.refs.iter().chain(copies);
         refs.flat_map(|refs| [refs.branch.as_str(), refs.ledger.as_str()])
     }
 
     /// When something is due without a hint.
-    pub fn due(&self) -> Option<Instant> {
-        self.following.due().filter(|_| !self.is_busy())
+    pub fn due_at(&self) -> Option<Instant> {
+        self.following.due_at().filter(|_| !self.is_busy())
     }
 
     /// Whether the loader is at work.
@@ -214,10 +214,10 @@ impl Tracked {
     }
 
     /// Takes in what the loader has done, reads the ref and acts on what it holds.
-    pub fn follow(&mut self, context: &Context<'_>, repo: &Repo) {
+    pub fn follow_ref(&mut self, context: &Context<'_>, repo: &Repo) {
         self.take_report(context);
         // What was served last is taken up before a new tip is read, which may fail in any way.
-        self.restore(context, Some(repo));
+        self.restore_state(context, Some(repo));
 
         self.tell_instant(context);
         match self.read_value(repo) {
@@ -225,7 +225,7 @@ impl Tracked {
                 if context.fetched {
                     self.slot.mark_checked();
                 }
-                self.following.readable();
+                self.following.note_readable();
                 self.act_on(context, repo, commit);
             }
             Value::Absent(why) => {
@@ -236,9 +236,9 @@ impl Tracked {
                     let mut facts = self.slot.facts();
                     (facts.ref_commit, facts.unserved_since) = (None, None);
                 }
-                self.fail(None, why);
+                self.note_failure(None, why);
             }
-            Value::Unreadable(why) => self.fail(None, why),
+            Value::Unreadable(why) => self.note_failure(None, why),
         }
     }
 
@@ -251,7 +251,7 @@ impl Tracked {
         };
         let here = read_value(repo, &own.branch);
         let copied = self.copies.as_mut().and_then(|copies| {
-            copies.look(repo, &self.environment);
+            copies.find_remote(repo, &self.environment);
             copies.instead_of(repo, &here)
         });
         let (taken, value) = copied.unwrap_or((own, here));
@@ -283,29 +283,29 @@ impl Tracked {
         context
             .hub
             .notes()
-            .report(Subject::Instant, &self.environment, note);
+            .report_trouble(Subject::Instant, &self.environment, note);
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
     pub fn follow_nothing(&mut self, context: &Context<'_>, why: &str) {
         self.take_report(context);
-        self.restore(context, None);
-        self.fail(None, why.to_owned());
+        self.restore_state(context, None);
+        self.note_failure(None, why.to_owned());
     }
 
     fn act_on(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
         {
             let mut facts = self.slot.facts();
             facts.ref_commit = Some(commit);
-            if self.following.current() == Some(commit) {
+            if self.following.current_value() == Some(commit) {
                 (facts.unserved_since, facts.commits_behind) = (None, Some(0));
             } else {
                 facts.unserved_since.get_or_insert_with(Instant::now);
             }
         }
         if self.following.is_served(commit) {
-            self.slot.settle();
-            self.following.settled();
+            self.slot.clear_trouble();
+            self.following.note_settled();
         }
 
         if self.is_busy() {
@@ -313,10 +313,14 @@ impl Tracked {
         }
         let judged = self.judged.filter(|judged| judged.commit == commit);
         if judged.is_some_and(|judged| judged.is_outdated_by(self.recorded)) {
-            self.following.doubt(commit);
+            self.following.doubt_value(commit);
         }
         self.respect_death(commit);
-        if self.following.step(commit, Instant::now(), context.urged) == Step::Load {
+        if self
+            .following
+            .step_to(commit, Instant::now(), context.urged)
+            == Step::Load
+        {
             self.order_load(context, repo, commit);
         }
     }
@@ -328,10 +332,10 @@ impl Tracked {
         let Some(Death { times, .. }) = known.filter(|_| self.slot.snapshot().is_some()) else {
             return;
         };
-        if self.following.due().is_some() || self.following.is_served(commit) {
+        if self.following.due_at().is_some() || self.following.is_served(commit) {
             return;
         }
-        let wait = self.following.died(commit, times, Instant::now());
+        let wait = self.following.note_death(commit, times, Instant::now());
         let message = format!(
             "loading the commit {commit} ended the daemon {times} times in a row: it is tried \
              again in {} s, or at once \
@@ -350,7 +354,7 @@ impl Tracked {
     fn order_load(&mut self, context: &Context<'_>, repo: &Repo, commit: CommitId) {
         let repo = match repo.reopen() {
             Ok(repo) => repo,
-            Err(error) => return self.fail(Some(commit), error.to_string()),
+            Err(error) => return self.note_failure(Some(commit), error.to_string()),
         };
         let order = LoadOrder {
             repo,
@@ -358,12 +362,12 @@ impl Tracked {
             prefix: context.prefix.to_owned(),
             recorded: self.recorded,
             served: self.slot.snapshot(),
-            served_commit: self.following.current(),
+            served_commit: self.following.current_value(),
         };
 
         let deaths = self.death.filter(|death| death.commit == commit);
         if let Some(marker) = &self.marker {
-            marker.set(commit, deaths.map_or(0, |death| death.times));
+            marker.set_marker(commit, deaths.map_or(0, |death| death.times));
         }
         self.loading = true;
         let recorded = self.recorded;
@@ -372,27 +376,27 @@ impl Tracked {
             recorded,
             leans_on_ledger: true,
         });
-        self.give(context, Order::Load(order));
+        self.give_order(context, Order::Load(order));
     }
 
-    fn give(&mut self, context: &Context<'_>, order: Order) {
+    fn give_order(&mut self, context: &Context<'_>, order: Order) {
         if self.loader.is_none() {
-            match Loader::start(&self.environment, context.hints.clone()) {
+            match Loader::start_loader(&self.environment, context.hints.clone()) {
                 Ok(loader) => self.loader = Some(loader),
                 Err(error) => {
                     self.end_load();
-                    return self.fail(None, format!("the system gives no thread: {error}"));
+                    return self.note_failure(None, format!("the system gives no thread: {error}"));
                 }
             }
         }
         if let Some(loader) = &mut self.loader {
-            loader.give(order);
+            loader.give_order(order);
         }
     }
 
     /// Takes in what the loader has done since the last look.
     fn take_report(&mut self, context: &Context<'_>) {
-        let Some(report) = self.loader.as_mut().and_then(Loader::report) else {
+        let Some(report) = self.loader.as_mut().and_then(Loader::send_report) else {
             return;
         };
         match report {
@@ -402,7 +406,7 @@ impl Tracked {
                 // Dropped, so that the next order starts another.
                 self.loader = None;
                 let commit = self.slot.facts().ref_commit;
-                self.fail(commit, "reading it met a bug of the daemon".to_owned());
+                self.note_failure(commit, "reading it met a bug of the daemon".to_owned());
             }
         }
         self.end_load();
@@ -425,12 +429,15 @@ impl Tracked {
         let note = untold.map(|why| {
             format!("what was promoted to `{name}` before cannot be told, nor holds of then: {why}")
         });
-        context.hub.notes().report(Subject::Promotions, name, note);
+        context
+            .hub
+            .notes()
+            .report_trouble(Subject::Promotions, name, note);
         let note = retreat.map(|retreat| retreat.to_string());
         context
             .hub
             .notes()
-            .report(Subject::Promotions, &format!("{name} ledger"), note);
+            .report_trouble(Subject::Promotions, &format!("{name} ledger"), note);
         let result = match result {
             LoadResult::Good {
                 engine,
@@ -448,17 +455,18 @@ impl Tracked {
                 let kept = context
                     .state
                     .map(|folder| InstantFile::new(folder, &self.environment));
-                self.slot.raise_floor(kept.and_then(|kept| kept.read()));
+                self.slot
+                    .raise_floor(kept.and_then(|kept| kept.read_instant()));
                 self.warn_of_newer_errors(commit, &newer);
-                self.following.served(commit);
-                let snapshot = self.snapshot(engine, commit, promotion, Source::Commit);
-                let retired = self.publish(context.hub, &snapshot, commit);
+                self.following.note_served(commit);
+                let snapshot = self.make_snapshot(engine, commit, promotion, Source::Commit);
+                let retired = self.publish_snapshot(context.hub, &snapshot, commit);
                 let file = context
                     .state
                     .cloned()
-                    .zip(self.kept(&snapshot, release, files));
+                    .zip(self.kept_state(&snapshot, release, files));
                 let instant = self.kept_instant(context.state, &snapshot);
-                context.writer.keep(file, instant, retired);
+                context.writer.keep_snapshot(file, instant, retired);
                 "ok"
             }
             LoadResult::Rejected {
@@ -467,15 +475,15 @@ impl Tracked {
                 commits_behind,
             } => {
                 tracing::error!(set = %self.environment, commit = %commit, "rejected: {message}");
-                self.following.rejected(commit);
+                self.following.note_rejected(commit);
                 let mut facts = self.slot.facts();
-                facts.rejected = Some(rejected(Some(commit), message, &findings));
+                facts.rejected = Some(reject_set(Some(commit), message, &findings));
                 facts.failing = None;
                 facts.commits_behind = commits_behind;
                 "rejected"
             }
             LoadResult::Failed(message) => {
-                self.fail(Some(commit), message);
+                self.note_failure(Some(commit), message);
                 "failed"
             }
         };
@@ -488,7 +496,7 @@ impl Tracked {
         tracing::debug!(set = %self.environment, commit = %commit, result, millis, "loaded");
     }
 
-    fn snapshot(
+    fn make_snapshot(
         &self,
         engine: refguard_core::resolve::Engine,
         commit: CommitId,
@@ -500,7 +508,7 @@ impl Tracked {
         let snapshot =
             Snapshot::new(name, Arc::new(engine), now, source).of_commit(commit, promotion);
         Arc::new(match self.slot.snapshot() {
-            Some(before) => snapshot.after(&before),
+            Some(before) => snapshot.carry_numbers(&before),
             None => snapshot,
         })
     }
@@ -509,7 +517,7 @@ impl Tracked {
     pub fn leave_expired(&self, hub: &Hub, writer: &StateWriter, clock: Timestamp) {
         if let Some((snapshot, retired)) = expiry::leave_expired(hub, &self.slot, clock) {
             let instant = self.kept_instant(self.restored_from.as_ref(), &snapshot);
-            writer.keep(None, instant, retired);
+            writer.keep_snapshot(None, instant, retired);
         }
     }
 
@@ -524,7 +532,7 @@ impl Tracked {
     }
 
     /// Serves a snapshot from now on; returns the one before.
-    fn publish(
+    fn publish_snapshot(
         &self,
         hub: &Hub,
         snapshot: &Arc<Snapshot>,
@@ -537,9 +545,9 @@ impl Tracked {
             }
         }
         if snapshot.source == Source::Commit {
-            self.slot.settle();
+            self.slot.clear_trouble();
         }
-        let retired = hub.publish(&self.slot, snapshot.clone());
+        let retired = hub.publish_snapshot(&self.slot, snapshot.clone());
         let (set, source) = (self.environment.as_str(), snapshot.source.as_str());
         tracing::info!(set, commit = %commit, source, "serving");
         retired
@@ -556,7 +564,7 @@ impl Tracked {
                  {first}"
             );
         }
-        let newer_now = outdated(newer);
+        let newer_now = warn_outdated(newer);
         let is_over = newer_now.is_none();
         let before = std::mem::replace(&mut self.slot.facts().outdated, newer_now);
         if is_over && before.is_some() {
@@ -567,7 +575,12 @@ impl Tracked {
         }
     }
 
-    fn kept(&self, snapshot: &Snapshot, release: Release, files: Vec<SourceFile>) -> Option<Kept> {
+    fn kept_state(
+        &self,
+        snapshot: &Snapshot,
+        release: Release,
+        files: Vec<SourceFile>,
+    ) -> Option<Kept> {
         Some(Kept {
             environment: self.slot.name.clone(),
             reference: self.reference.clone(),
@@ -580,7 +593,7 @@ impl Tracked {
     }
 
     /// Orders what was served last, where nothing is served. Tried once a folder.
-    fn restore(&mut self, context: &Context<'_>, repo: Option<&Repo>) {
+    fn restore_state(&mut self, context: &Context<'_>, repo: Option<&Repo>) {
         let Some(folder) = context.state.filter(|_| !self.is_busy()) else {
             return;
         };
@@ -591,12 +604,12 @@ impl Tracked {
         }
         self.restored_from = Some(folder.clone());
         let marker = LoadMarker::new(folder, &self.environment);
-        self.death = marker.read();
+        self.death = marker.read_marker();
         self.marker = Some(marker);
 
         let repo = repo.and_then(|repo| repo.reopen().ok());
         let (folder, reference) = (folder.clone(), self.reference.clone());
-        self.give(
+        self.give_order(
             context,
             Order::Restore {
                 folder,
@@ -616,12 +629,12 @@ impl Tracked {
                 newer,
             })) => {
                 self.slot.raise_floor(not_before);
-                self.following.restored(commit);
+                self.following.note_restored(commit);
                 self.warn_of_newer_errors(commit, &newer);
-                let snapshot = self.snapshot(engine, commit, promotion, Source::State);
-                let retired = self.publish(context.hub, &snapshot, commit);
+                let snapshot = self.make_snapshot(engine, commit, promotion, Source::State);
+                let retired = self.publish_snapshot(context.hub, &snapshot, commit);
                 let instant = self.kept_instant(context.state, &snapshot);
-                context.writer.keep(None, instant, retired);
+                context.writer.keep_snapshot(None, instant, retired);
                 None
             }
             Ok(None) => None,
@@ -633,12 +646,12 @@ impl Tracked {
         context
             .hub
             .notes()
-            .report(Subject::State, &self.environment, note);
+            .report_trouble(Subject::State, &self.environment, note);
     }
 
     /// The ref, the repository, or (with a commit) its content could not be read.
-    fn fail(&mut self, commit: Option<CommitId>, message: String) {
-        let wait = self.following.failed(commit, Instant::now());
+    fn note_failure(&mut self, commit: Option<CommitId>, message: String) {
+        let wait = self.following.note_failed(commit, Instant::now());
         let mut facts = self.slot.facts();
         let known = facts
             .failing
@@ -660,7 +673,7 @@ impl Tracked {
         if std::mem::take(&mut self.loading)
             && let Some(marker) = &self.marker
         {
-            marker.clear();
+            marker.clear_marker();
         }
     }
 }

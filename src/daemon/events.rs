@@ -75,18 +75,18 @@ pub struct EventWatch {
 
 impl EventWatch {
     /// What has happened since the last look.
-    pub fn look(&mut self, hub: &Hub) -> Vec<Event> {
+    pub fn look_for_changes(&mut self, hub: &Hub) -> Vec<Event> {
         let sets = hub.sets();
         let mut events: Vec<Event> = Vec::new();
         for set in &sets {
             let known = self.sets.entry(set.name.clone()).or_default();
-            events.extend(compare(known, set));
+            events.extend(compare_states(known, set));
         }
         let present = |name: &String| sets.iter().any(|set| set.name == *name);
         self.sets.retain(|name, _| present(name));
 
         let mut rejecting = BTreeSet::new();
-        for client in hub.clients().rejecting() {
+        for client in hub.clients().clients_rejecting() {
             let report = &client.report;
             let key = (
                 client.id.to_string(),
@@ -106,7 +106,7 @@ impl EventWatch {
     }
 }
 
-fn compare(known: &mut Known, set: &SetStatus) -> Vec<Event> {
+fn compare_states(known: &mut Known, set: &SetStatus) -> Vec<Event> {
     let now = Known {
         commit: set.commit.clone(),
         promotion: set.promotion,

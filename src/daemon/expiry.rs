@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(500);
 const MAX_BYTES: u64 = 64;
 
 /// How long to sleep at most, so that a snapshot is left when its time is over.
-pub(super) fn patience(slot: &Slot, clock: Timestamp) -> Option<Duration> {
+pub(super) fn time_until_expiry(slot: &Slot, clock: Timestamp) -> Option<Duration> {
     let until = slot.snapshot()?.engine.valid_until()?;
     let left = until.duration_since(clock);
     // What lies in the past by this clock is due now.
@@ -50,7 +50,7 @@ pub(super) fn leave_expired(
     served.engine.valid_until().filter(|until| *until <= now)?;
 
     let next = Arc::new(served.as_of(now));
-    let retired = hub.publish(slot, next.clone());
+    let retired = hub.publish_snapshot(slot, next.clone());
     let (expired, instant) = (
         next.engine.expired_attachments().len(),
         next.engine.instant(),
@@ -77,7 +77,7 @@ impl InstantFile {
     }
 
     /// What was kept, if anything that can be read was.
-    pub fn read(&self) -> Option<Timestamp> {
+    pub fn read_instant(&self) -> Option<Timestamp> {
         let bytes = read_private_file(&self.path, MAX_BYTES).ok()??;
         std::str::from_utf8(&bytes).ok()?.trim_end().parse().ok()
     }
@@ -86,8 +86,8 @@ impl InstantFile {
     ///
     /// # Errors
     /// Where the folder cannot be written.
-    pub fn write(&self, instant: Timestamp) -> io::Result<()> {
-        if self.read().is_some_and(|kept| kept >= instant) {
+    pub fn write_instant(&self, instant: Timestamp) -> io::Result<()> {
+        if self.read_instant().is_some_and(|kept| kept >= instant) {
             return Ok(());
         }
         let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
@@ -135,7 +135,7 @@ mod tests {
         let slot = Slot::new("production", None);
         let engine = Arc::new(Engine::new(Arc::new(set)));
         let now = slot.instant(clock);
-        slot.swap(Arc::new(Snapshot::new(
+        slot.swap_snapshot(Arc::new(Snapshot::new(
             slot.name.clone(),
             engine,
             now,
@@ -165,19 +165,25 @@ mod tests {
     fn each_instant_is_left_once_and_to_the_second() {
         let (hub, slot) = (hub(), slot(at("01T00:00:00")));
         assert_eq!(
-            (left(&slot), patience(&slot, at("01T00:00:00"))),
+            (left(&slot), time_until_expiry(&slot, at("01T00:00:00"))),
             (3, Some(TICK))
         );
         assert!(leave_expired(&hub, &slot, at("10T11:59:59.999")).is_none());
-        let soon = patience(&slot, at("10T11:59:59.9"));
+        let soon = time_until_expiry(&slot, at("10T11:59:59.9"));
         assert_eq!(soon, Some(Duration::from_millis(100)));
         assert!(leave_expired(&hub, &slot, at("10T12:00:00")).is_some());
         assert_eq!(left(&slot), 1, "two ended at one instant");
         assert!(leave_expired(&hub, &slot, at("10T12:00:01")).is_none());
         // A machine that slept over an instant wakes up behind it.
-        assert_eq!(patience(&slot, at("25T00:00:00")), Some(Duration::ZERO));
+        assert_eq!(
+            time_until_expiry(&slot, at("25T00:00:00")),
+            Some(Duration::ZERO)
+        );
         assert!(leave_expired(&hub, &slot, at("25T00:00:00")).is_some());
-        assert_eq!((left(&slot), patience(&slot, at("25T00:00:00"))), (0, None));
+        assert_eq!(
+            (left(&slot), time_until_expiry(&slot, at("25T00:00:00"))),
+            (0, None)
+        );
         let full = slot.snapshot().unwrap();
         assert_eq!(
             full.set().attachments.len(),
@@ -208,11 +214,11 @@ mod tests {
     fn the_last_instant_is_kept_and_never_lowered() {
         let dir = tempfile::tempdir().unwrap();
         let owner = Owner::of_folder(dir.path());
-        let folder = StateFolder::find(&dir.path().join("state"), owner, false);
+        let folder = StateFolder::find_state(&dir.path().join("state"), owner, false);
         let file = InstantFile::new(&folder, "us/production");
-        assert_eq!(file.read(), None);
-        file.write(at("10T12:00:00")).unwrap();
-        file.write(at("05T12:00:00")).unwrap();
-        assert_eq!(file.read(), Some(at("10T12:00:00")));
+        assert_eq!(file.read_instant(), None);
+        file.write_instant(at("10T12:00:00")).unwrap();
+        file.write_instant(at("05T12:00:00")).unwrap();
+        assert_eq!(file.read_instant(), Some(at("10T12:00:00")));
     }
 }

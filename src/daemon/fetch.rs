@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use super::background::{self, Way};
 use super::config::Fetch;
 use super::metrics::FetchGauges;
-use super::notes::{Notes, Subject, lock};
+use super::notes::{Notes, Subject, lock_unpoisoned};
 use super::watch::Hint;
 use super::{Config, Hub};
 use crate::repo::{Cancel, Fetched, GitEnv, RefName, Repo, RepoError};
@@ -35,7 +35,7 @@ struct Worker {
 }
 
 impl Fetcher {
-    pub fn start(config: &Config, fetch: &Fetch, hub: &Hub, done: Sender<Hint>) -> Self {
+    pub fn start_fetching(config: &Config, fetch: &Fetch, hub: &Hub, done: Sender<Hint>) -> Self {
         let (urge, urged) = channel();
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
         let cancel = Cancel::default();
@@ -49,7 +49,9 @@ impl Fetcher {
             gauges: hub.metrics().fetch_gauges(),
             done,
         };
-        let thread = background::spawn("refguard-fetch", Way::Far, move || worker.run(&urged));
+        let thread = background::spawn_thread("refguard-fetch", Way::Far, move || {
+            worker.fetch_until_stopped(&urged)
+        });
         Self {
             branches,
             urge: Some(urge),
@@ -61,14 +63,14 @@ impl Fetcher {
     /// Says which branches to fetch from now on. Where they are others than before, as at the
     /// start, they are fetched at once.
     pub fn set_branches(&self, branches: Vec<RefName>) {
-        let before = std::mem::replace(&mut *lock(&self.branches), branches.clone());
+        let before = std::mem::replace(&mut *lock_unpoisoned(&self.branches), branches.clone());
         if before != branches {
-            self.urge();
+            self.urge_fetch();
         }
     }
 
     /// Fetches now.
-    pub fn urge(&self) {
+    pub fn urge_fetch(&self) {
         if let Some(urge) = &self.urge {
             let _ = urge.send(());
         }
@@ -87,7 +89,7 @@ impl Drop for Fetcher {
 }
 
 impl Worker {
-    fn run(self, urged: &Receiver<()>) {
+    fn fetch_until_stopped(self, urged: &Receiver<()>) {
         // Environments whose ledgers the remote had once.
         let mut lost = BTreeSet::new();
         loop {
@@ -100,7 +102,7 @@ impl Worker {
             if self.cancel.is_cancelled() {
                 return;
             }
-            self.report(&fetched, &lost);
+            self.report_fetch(&fetched, &lost);
             if fetched.is_ok() && self.done.send(Hint::Fetched).is_err() {
                 return;
             }
@@ -110,7 +112,7 @@ impl Worker {
     /// Fetches the environments' branches; returns those that the remote does not have. Keeps book
     /// of the ledgers that it has no longer.
     fn fetch_once(&self, lost: &mut BTreeSet<String>) -> Result<Vec<RefName>, RepoError> {
-        let mut branches = lock(&self.branches).clone();
+        let mut branches = lock_unpoisoned(&self.branches).clone();
         let remote = self.fetch.remote.as_str();
         let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
         if matches!(
@@ -142,7 +144,7 @@ impl Worker {
         Ok(missing)
     }
 
-    fn report(&self, fetched: &Result<Vec<RefName>, RepoError>, lost: &BTreeSet<String>) {
+    fn report_fetch(&self, fetched: &Result<Vec<RefName>, RepoError>, lost: &BTreeSet<String>) {
         let remote = &self.fetch.remote;
         let trouble = match fetched {
             Ok(missing) if missing.is_empty() => None,
@@ -152,8 +154,8 @@ impl Worker {
             }
             Err(error) => Some(format!("cannot fetch from `{remote}`: {error}")),
         };
-        self.gauges.set(fetched.is_ok());
-        self.notes.report(Subject::Fetch, "", trouble);
+        self.gauges.note_fetch(fetched.is_ok());
+        self.notes.report_trouble(Subject::Fetch, "", trouble);
 
         let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
         let note = (!lost.is_empty()).then(|| {
@@ -164,6 +166,6 @@ impl Worker {
                 lost.join("`, `")
             )
         });
-        self.notes.report(Subject::Fetch, "ledgers", note);
+        self.notes.report_trouble(Subject::Fetch, "ledgers", note);
     }
 }

@@ -13,7 +13,7 @@ impl Floor {
     }
 
     /// From now on no instant is before this one.
-    pub fn raise(&mut self, to: Option<Timestamp>) {
+    pub fn raise_to(&mut self, to: Option<Timestamp>) {
         self.0 = self.0.max(to);
     }
 }
@@ -27,9 +27,9 @@ mod tests {
         let at = |day: u8| -> Timestamp { format!("2026-12-{day:02}T00:00:00Z").parse().unwrap() };
         let mut floor = Floor::default();
         assert_eq!(floor.instant(at(2)), at(2));
-        floor.raise(Some(at(10)));
-        floor.raise(Some(at(5)));
-        floor.raise(None);
+        floor.raise_to(Some(at(10)));
+        floor.raise_to(Some(at(5)));
+        floor.raise_to(None);
         assert_eq!(floor.instant(at(2)), at(10));
         assert_eq!(floor.instant(at(12)), at(12));
     }

@@ -37,20 +37,20 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(config: Config, systemd: Systemd) -> std::io::Result<Self> {
+    pub fn start_daemon(config: Config, systemd: Systemd) -> std::io::Result<Self> {
         let hub = Arc::new(Hub::new(&config));
         let (hints, inbox) = channel();
         let (settled, first_look) = channel();
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
-        let thread = background::spawn("refguard-follow", Way::Little, move || {
+        let thread = background::spawn_thread("refguard-follow", Way::Little, move || {
             let mut follower = Follower::new(config, for_thread, for_hints, systemd, settled);
-            follower.look(Look {
+            follower.look_again(Look {
                 refs: true,
                 worktree: true,
                 poll: true,
                 ..Look::default()
             });
-            follower.run(&inbox);
+            follower.follow_until_stopped(&inbox);
         })?;
         Ok(Self {
             hub,
@@ -71,7 +71,7 @@ impl Daemon {
     }
 
     /// A function that asks for a look at once.
-    pub fn urge(&self) -> impl Fn() + Send + Sync + use<> {
+    pub fn urge_look(&self) -> impl Fn() + Send + Sync + use<> {
         let hints = self.hints.clone();
         move || {
             let _ = hints.send(Hint::Urged);
@@ -132,9 +132,10 @@ impl Follower {
     ) -> Self {
         let fetch = config.fetch.as_ref();
         Self {
-            fetcher: fetch.map(|fetch| Fetcher::start(&config, fetch, &hub, hints.clone())),
+            fetcher: fetch
+                .map(|fetch| Fetcher::start_fetching(&config, fetch, &hub, hints.clone())),
             watcher: Watcher::new(hints.clone()),
-            writer: StateWriter::start(hub.notes().clone()),
+            writer: StateWriter::start_writer(hub.notes().clone()),
             tracked: Vec::new(),
             drafts: config.worktree.then(Drafts::new),
             polled: Instant::now(),
@@ -149,13 +150,13 @@ impl Follower {
 
     /// Follows until it is told to stop. Each turn shows the service manager's watchdog that this
     /// thread lives: it does nothing that takes long.
-    fn run(&mut self, inbox: &Receiver<Hint>) {
+    fn follow_until_stopped(&mut self, inbox: &Receiver<Hint>) {
         loop {
-            self.systemd.alive();
+            self.systemd.tell_alive();
             let mut look = Look::default();
-            match inbox.recv_timeout(self.patience()) {
+            match inbox.recv_timeout(self.wait_at_most()) {
                 Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(hint) => self.heed(hint, &mut look),
+                Ok(hint) => self.heed_hint(hint, &mut look),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // Hints that came together ask for one look.
@@ -163,7 +164,7 @@ impl Follower {
                 if hint == Hint::Stop {
                     return;
                 }
-                self.heed(hint, &mut look);
+                self.heed_hint(hint, &mut look);
             }
 
             self.leave_expired();
@@ -174,31 +175,31 @@ impl Follower {
             look.refs |= self
                 .tracked
                 .iter()
-                .filter_map(Tracked::due)
+                .filter_map(Tracked::due_at)
                 .any(|due| due <= now);
             look.worktree |= self
                 .drafts
                 .as_mut()
-                .is_some_and(|drafts| drafts.quiet.take(now));
+                .is_some_and(|drafts| drafts.quiet.take_due(now));
             if look.refs || look.worktree || look.loaded {
-                self.look(look);
+                self.look_again(look);
             }
         }
     }
 
-    fn heed(&mut self, hint: Hint, look: &mut Look) {
+    fn heed_hint(&mut self, hint: Hint, look: &mut Look) {
         match hint {
             Hint::Refs => look.refs = true,
             Hint::Worktree => {
                 if let Some(drafts) = &mut self.drafts {
-                    drafts.quiet.hint(Instant::now());
+                    drafts.quiet.note_hint(Instant::now());
                 }
             }
             Hint::Urged => {
-                self.systemd.reloading();
+                self.systemd.tell_reloading();
                 self.is_awaited = true;
                 if let Some(fetcher) = &self.fetcher {
-                    fetcher.urge();
+                    fetcher.urge_fetch();
                 }
                 (look.refs, look.worktree, look.poll, look.urged) = (true, true, true, true);
             }
@@ -210,26 +211,31 @@ impl Follower {
     }
 
     /// How long to sleep where no hint comes.
-    fn patience(&self) -> Duration {
+    fn wait_at_most(&self) -> Duration {
         let now = Instant::now();
-        let quiet = self.drafts.as_ref().and_then(|drafts| drafts.quiet.due());
+        let quiet = self
+            .drafts
+            .as_ref()
+            .and_then(|drafts| drafts.quiet.due_at());
         let due = self
             .tracked
             .iter()
-            .filter_map(Tracked::due)
+            .filter_map(Tracked::due_at)
             .chain(quiet)
             .chain([self.polled + self.config.poll]);
 
         let next = due.min().unwrap_or(now).saturating_duration_since(now);
         let clock = Timestamp::now();
         let expiries = self
-            .slots()
-            .filter_map(|slot| expiry::patience(slot, clock));
+            .make_slots()
+            .filter_map(|slot| expiry::time_until_expiry(slot, clock));
         let next = expiries.fold(next, Duration::min);
-        self.systemd.beat().map_or(next, |beat| next.min(beat))
+        self.systemd
+            .alive_interval()
+            .map_or(next, |beat| next.min(beat))
     }
 
-    fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+    fn make_slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
         let drafts = self.drafts.iter().map(|drafts| &drafts.slot);
         self.tracked
             .iter()
@@ -249,7 +255,7 @@ impl Follower {
         }
     }
 
-    fn look(&mut self, look: Look) {
+    fn look_again(&mut self, look: Look) {
         if look.poll {
             self.polled = Instant::now();
         }
@@ -279,7 +285,7 @@ impl Follower {
         }
 
         if std::mem::take(&mut self.is_awaited) {
-            self.systemd.ready("serving");
+            self.systemd.tell_ready("serving");
         }
         if let Some(settled) = self.settled.take() {
             let _ = settled.send(());
@@ -289,18 +295,18 @@ impl Follower {
     fn look_at(&mut self, root: &Root, look: Look) {
         match root.maybe_repo() {
             Some(repo) => {
-                self.hub.notes().clear(Subject::Repository, "");
+                self.hub.notes().clear_note(Subject::Repository, "");
                 if look.refs {
                     self.look_at_refs(root, repo, look);
                     self.hub
                         .shared_history()
-                        .nudge(self.state_folder(Some(root)).as_ref());
+                        .nudge_reader(self.state_folder(Some(root)).as_ref());
                 } else {
-                    self.watch(root, Some(repo.common_dir()));
+                    self.watch_places(root, Some(repo.common_dir()));
                 }
             }
             None => {
-                self.watch(root, None);
+                self.watch_places(root, None);
                 if !self.config.worktree {
                     let dir = self.config.dir.display();
                     let why = format!("`{dir}` is in no git repository");
@@ -316,15 +322,15 @@ impl Follower {
     fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
         let state = self.state_folder(Some(root));
         for _ in 0..3 {
-            let FollowedEnvironments { declared, served } = self.environments();
-            self.adopt(
+            let FollowedEnvironments { declared, served } = self.declared_environments();
+            self.adopt_environments(
                 &declared
                     .iter()
                     .map(|name| Environment::named(name))
                     .collect::<Vec<_>>(),
             );
             // Before the refs are read: what moves from then on gives a hint.
-            self.watch(root, Some(repo.common_dir()));
+            self.watch_places(root, Some(repo.common_dir()));
             let context = Context {
                 hub: &self.hub,
                 writer: &self.writer,
@@ -339,8 +345,8 @@ impl Follower {
                 .tracked
                 .iter_mut()
                 .filter(|it| served.contains(&it.environment));
-            to_serve.for_each(|tracked| tracked.follow(&context, repo));
-            let agreed = self.environments();
+            to_serve.for_each(|tracked| tracked.follow_ref(&context, repo));
+            let agreed = self.declared_environments();
             if declared == agreed.declared && served == agreed.served {
                 return;
             }
@@ -349,7 +355,7 @@ impl Follower {
 
     /// Those that the repository's own past declares; where that cannot be read, the ones that are
     /// followed.
-    fn environments(&self) -> FollowedEnvironments {
+    fn declared_environments(&self) -> FollowedEnvironments {
         let remote = self
             .config
             .fetch
@@ -362,7 +368,7 @@ impl Follower {
             .map(|error| format!("cannot tell the environments: {error:#}"));
         self.hub
             .notes()
-            .report(Subject::Repository, "environments", trouble);
+            .report_trouble(Subject::Repository, "environments", trouble);
         let known = || -> Vec<String> {
             let tracked = self
                 .tracked
@@ -401,7 +407,7 @@ impl Follower {
 
     /// Follows these environments: what is followed already stays as it is. A name that gets
     /// another ref keeps its set until the new ref has a good one.
-    fn adopt(&mut self, environments: &[Environment]) {
+    fn adopt_environments(&mut self, environments: &[Environment]) {
         if !self.tracked.is_empty() && self.are_tracked(environments) {
             return;
         }
@@ -445,7 +451,7 @@ impl Follower {
                 hinted: look.worktree,
                 polled: look.poll,
             };
-            drafts.follow(&self.config, &self.hub, &self.hints, why);
+            drafts.follow_drafts(&self.config, &self.hub, &self.hints, why);
         }
     }
 
@@ -453,9 +459,9 @@ impl Follower {
     fn look_without_repository(&mut self, why: &str, look: Look) {
         self.hub
             .notes()
-            .report(Subject::Repository, "", Some(why.to_owned()));
+            .report_trouble(Subject::Repository, "", Some(why.to_owned()));
         if self.tracked.is_empty() {
-            self.adopt(&Settings::default().environments);
+            self.adopt_environments(&Settings::default().environments);
         }
         let state = self.state_folder(None);
         let context = Context {
@@ -486,7 +492,7 @@ impl Follower {
             .clone()
             .or_else(|| self.service_folder())
         {
-            return Some(StateFolder::find(&named, owner, false));
+            return Some(StateFolder::find_state(&named, owner, false));
         }
         let own = match root {
             Some(root) => root
@@ -494,7 +500,7 @@ impl Follower {
                 .map(|repo| repo.common_dir().join("refguard")),
             None => guess_state_folder(folder),
         };
-        own.map(|own| StateFolder::find(&own, owner, true))
+        own.map(|own| StateFolder::find_state(&own, owner, true))
     }
 
     fn service_folder(&self) -> Option<PathBuf> {
@@ -502,8 +508,12 @@ impl Follower {
         std::env::split_paths(named).next()
     }
 
-    fn watch(&mut self, root: &Root, common_dir: Option<&Path>) {
-        let references: Vec<&str> = self.tracked.iter().flat_map(Tracked::references).collect();
+    fn watch_places(&mut self, root: &Root, common_dir: Option<&Path>) {
+        let references: Vec<&str> = self
+            .tracked
+            .iter()
+            .flat_map(Tracked::watched_references)
+            .collect();
         let mut folders = common_dir
             .map(|dir| ref_folders(dir, &references))
             .unwrap_or_default();
@@ -512,12 +522,12 @@ impl Follower {
             path: dir.to_owned(),
             recursive: true,
         }));
-        self.watcher.places(
+        self.watcher.watched_places(
             common_dir.iter().map(|dir| dir.to_path_buf()).collect(),
             worktree.map(Path::to_owned),
         );
 
-        let trouble = self.watcher.watch(&folders).err();
+        let trouble = self.watcher.watch_path(&folders).err();
         self.hub.set_polling(trouble.is_some());
         let poll = self.config.poll.as_secs_f64();
         let sentence = trouble.map(|trouble| {
@@ -525,7 +535,9 @@ impl Follower {
                 "changes cannot be watched ({trouble}): the refs are read every {poll} s instead"
             )
         });
-        self.hub.notes().report(Subject::Watch, "", sentence);
+        self.hub
+            .notes()
+            .report_trouble(Subject::Watch, "", sentence);
     }
 }
 

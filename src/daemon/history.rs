@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::background::{self, Way};
 use super::listeners::Listeners;
-use super::notes::{Notes, Subject, lock};
+use super::notes::{Notes, Subject, lock_unpoisoned};
 use super::past::{Change, Difference, DifferenceKey, PageKey, PastSet};
 use super::private_file::read_private_file;
 use super::state_folder::StateFolder;
@@ -65,7 +65,7 @@ struct Pins {
 
 impl Pins {
     /// Keeps what was read in a generation, unless another has begun since.
-    fn remember(&mut self, generation: u64, name: &str, requested: Requested) {
+    fn remember_pin(&mut self, generation: u64, name: &str, requested: Requested) {
         if self.generation != generation {
             return;
         }
@@ -122,7 +122,7 @@ impl History {
     }
 
     /// What was read of it; `None` while that is being done.
-    pub(super) fn index(&self) -> Option<Arc<VersionIndex>> {
+    pub(super) fn loaded_index(&self) -> Option<Arc<VersionIndex>> {
         self.index.load_full()
     }
 
@@ -133,9 +133,13 @@ impl History {
     /// # Errors
     /// Where history is not read yet, or cannot be: a version must not be taken for unknown then.
     /// Where the time is over.
-    pub fn pinned(&self, names: &[String], deadline: Instant) -> Result<Vec<Requested>, NoHistory> {
+    pub fn find_pinned(
+        &self,
+        names: &[String],
+        deadline: Instant,
+    ) -> Result<Vec<Requested>, NoHistory> {
         let (generation, mut known) = {
-            let pins = lock(&self.pins);
+            let pins = lock_unpoisoned(&self.pins);
             let known = names
                 .iter()
                 .filter_map(|name| pins.known.get_key_value(name));
@@ -146,7 +150,7 @@ impl History {
         let workspace = missing.then(|| Workspace::open(&self.dir)).transpose()?;
         let mut history = workspace
             .as_ref()
-            .map(|open| self.history(open))
+            .map(|open| self.read_history(open))
             .transpose()?;
         for name in names {
             if known.contains_key(name) {
@@ -160,7 +164,7 @@ impl History {
             };
             let requested = history.requested(name)?;
             known.insert(name.clone(), requested.clone());
-            lock(&self.pins).remember(generation, name, requested);
+            lock_unpoisoned(&self.pins).remember_pin(generation, name, requested);
         }
         Ok(names
             .iter()
@@ -170,7 +174,7 @@ impl History {
 
     /// Forgets what names meant: a set or history has changed.
     pub(super) fn forget_pins(&self) {
-        let mut pins = lock(&self.pins);
+        let mut pins = lock_unpoisoned(&self.pins);
         pins.known.clear();
         pins.generation += 1;
     }
@@ -180,7 +184,7 @@ impl History {
     ///
     /// # Errors
     /// Where there is no such policy, or history is not read yet or cannot be.
-    pub fn versions(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
+    pub fn versions_json(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
         let mut list = self.version_list(policy)?;
         list.versions
             .retain(|row| before.is_none_or(|before| row.number < before));
@@ -194,7 +198,7 @@ impl History {
     pub fn version_list(&self, policy: &str) -> Result<VersionList, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
         Ok(self
-            .known(&workspace, policy)?
+            .history_knowing(&workspace, policy)?
             .version_list(policy, &NoProgress)?)
     }
 
@@ -204,7 +208,7 @@ impl History {
     /// As there.
     pub fn version_page(&self, policy: &str, before: Option<u64>) -> Result<Value, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        let mut history = self.known(&workspace, policy)?;
+        let mut history = self.history_knowing(&workspace, policy)?;
         Ok(to_value(&history.version_page(
             policy,
             before,
@@ -215,10 +219,10 @@ impl History {
     /// One version of a policy with its document.
     ///
     /// # Errors
-    /// As of [`Self::versions`], and where there is no such version.
-    pub fn version(&self, policy: &str, number: u64) -> Result<Value, NoHistory> {
+    /// As of [`Self::versions_json`], and where there is no such version.
+    pub fn version_json(&self, policy: &str, number: u64) -> Result<Value, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        let mut history = self.known(&workspace, policy)?;
+        let mut history = self.history_knowing(&workspace, policy)?;
         let which = Which::Number(number);
         if history.find_version(policy, which, &NoProgress)?.is_none() {
             return Err(NoHistory::NotFound(format!(
@@ -246,7 +250,7 @@ impl History {
     ) -> Result<Vec<Option<Publication>>, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
         Ok(self
-            .history(&workspace)?
+            .read_history(&workspace)?
             .publications(versions, &NoProgress)?)
     }
 
@@ -254,18 +258,25 @@ impl History {
     /// Each is a number, `latest`, or an environment for the version that it holds.
     ///
     /// # Errors
-    /// As of [`Self::version`].
-    pub fn compare(&self, policy: &str, from: &str, to: &str) -> Result<Value, NoHistory> {
-        Ok(to_value(&self.compared(policy, from, to)?.comparison())?)
+    /// As of [`Self::version_json`].
+    pub fn comparison_json(&self, policy: &str, from: &str, to: &str) -> Result<Value, NoHistory> {
+        Ok(to_value(
+            &self.compare_versions(policy, from, to)?.comparison(),
+        )?)
     }
 
     /// The same, to be shown.
     ///
     /// # Errors
     /// As there.
-    pub fn compared(&self, policy: &str, from: &str, to: &str) -> Result<Compared, NoHistory> {
+    pub fn compare_versions(
+        &self,
+        policy: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<Compared, NoHistory> {
         let workspace = Workspace::open(&self.dir)?;
-        let mut history = self.known(&workspace, policy)?;
+        let mut history = self.history_knowing(&workspace, policy)?;
         let mut side = |word| -> Result<Address<'_>, NoHistory> {
             let which = Which::parse(word);
             // Any other revision could name what was never published.
@@ -295,7 +306,7 @@ impl History {
     ///
     /// # Errors
     /// Where git cannot be read, or no longer has the cursor of that page.
-    pub fn promotions(
+    pub fn promotions_json(
         &self,
         environment: &str,
         cursor: Option<&str>,
@@ -315,19 +326,19 @@ impl History {
 
     /// What was read last of an environment's promotions.
     pub(super) fn known_ledger(&self, environment: &str) -> Option<Arc<Ledger>> {
-        lock(&self.ledgers).get(environment).cloned()
+        lock_unpoisoned(&self.ledgers).get(environment).cloned()
     }
 
     /// Keeps what was read of an environment's promotions for the next time.
     pub(super) fn remember_ledger(&self, environment: &str, ledger: Arc<Ledger>) {
-        lock(&self.ledgers).insert(environment.to_owned(), ledger);
+        lock_unpoisoned(&self.ledgers).insert(environment.to_owned(), ledger);
     }
 
     /// The history that was read, of a workspace.
-    fn history<'w>(&self, workspace: &'w Workspace) -> Result<VersionHistory<'w>, NoHistory> {
+    fn read_history<'w>(&self, workspace: &'w Workspace) -> Result<VersionHistory<'w>, NoHistory> {
         match self.index.load_full() {
             Some(index) => Ok(VersionHistory::with_index(workspace, index)),
-            None => Err(match lock(&self.failure).clone() {
+            None => Err(match lock_unpoisoned(&self.failure).clone() {
                 Some(failure) => NoHistory::Unreadable(failure),
                 None => NoHistory::NotYet,
             }),
@@ -335,12 +346,12 @@ impl History {
     }
 
     /// The same, where it knows a policy.
-    pub(super) fn known<'w>(
+    pub(super) fn history_knowing<'w>(
         &self,
         workspace: &'w Workspace,
         policy: &str,
     ) -> Result<VersionHistory<'w>, NoHistory> {
-        let mut history = self.history(workspace)?;
+        let mut history = self.read_history(workspace)?;
         if history.index(&NoProgress)?.versions(policy).is_empty() {
             return Err(NoHistory::NotFound(format!(
                 "the publish branch has never had a policy `{policy}`"
@@ -351,9 +362,9 @@ impl History {
 
     /// Says that the publish branch may have moved; the first time starts the thread that reads it.
     /// What it reads is kept in a folder, if there is one.
-    pub(super) fn nudge(self: &Arc<Self>, folder: Option<&StateFolder>) {
-        *lock(&self.folder) = folder.cloned();
-        let mut nudge = lock(&self.nudge);
+    pub(super) fn nudge_reader(self: &Arc<Self>, folder: Option<&StateFolder>) {
+        *lock_unpoisoned(&self.folder) = folder.cloned();
+        let mut nudge = lock_unpoisoned(&self.nudge);
         let is_told = nudge.as_ref().is_some_and(|nudge| {
             !matches!(nudge.try_send(()), Err(TrySendError::Disconnected(())))
         });
@@ -363,7 +374,7 @@ impl History {
 
         let (sender, inbox) = sync_channel(1);
         let history = Arc::downgrade(self);
-        let thread = background::spawn("refguard-history", Way::Far, move || {
+        let thread = background::spawn_thread("refguard-history", Way::Far, move || {
             while let Some(history) = history.upgrade() {
                 history.catch_up();
                 drop(history);
@@ -376,26 +387,27 @@ impl History {
     }
 
     fn catch_up(&self) {
-        let read = self.read();
-        *lock(&self.failure) = read.as_ref().err().map(|error| format!("{error:#}"));
+        let read = self.read_until_stopped();
+        *lock_unpoisoned(&self.failure) = read.as_ref().err().map(|error| format!("{error:#}"));
         match read {
             Ok(is_new) => {
-                self.notes.clear(Subject::History, "");
+                self.notes.clear_note(Subject::History, "");
                 if is_new {
                     self.forget_pins();
                     // Who waits for a change of the set learns its version numbers.
-                    self.listeners.tell();
+                    self.listeners.tell_all();
                 }
             }
             Err(error) => {
                 let sentence = format!("version numbers are not known: {error:#}");
-                self.notes.report(Subject::History, "", Some(sentence));
+                self.notes
+                    .report_trouble(Subject::History, "", Some(sentence));
             }
         }
     }
 
     /// Reads what is new; returns whether anything was.
-    fn read(&self) -> Result<bool> {
+    fn read_until_stopped(&self) -> Result<bool> {
         let workspace = Workspace::open(&self.dir)?;
         let (repo, tip) = (workspace.repo()?, workspace.published()?);
         let known = self.index.load_full();
@@ -412,7 +424,7 @@ impl History {
                 };
                 let kept = self.read_kept();
                 let index = VersionIndex::read_from(repo, published, kept.as_deref(), &NoProgress)?;
-                self.keep(repo, &index);
+                self.keep_index(repo, &index);
                 index
             }
         };
@@ -422,22 +434,22 @@ impl History {
 
     /// The index that an earlier daemon has kept.
     fn read_kept(&self) -> Option<Vec<u8>> {
-        let folder = lock(&self.folder).clone()?;
+        let folder = lock_unpoisoned(&self.folder).clone()?;
         unseal(read_private_file(&folder.path.join(KEPT), MAX_KEPT_BYTES).ok()??)
     }
 
     /// Keeps what the first walk came to, so that the next start need not walk again: it goes on
     /// from there. Where it cannot be written, the next start takes longer, and the note on the
     /// state folder says why.
-    fn keep(&self, repo: &Repo, index: &VersionIndex) {
-        let Some(folder) = lock(&self.folder).clone() else {
+    fn keep_index(&self, repo: &Repo, index: &VersionIndex) {
+        let Some(folder) = lock_unpoisoned(&self.folder).clone() else {
             return;
         };
         let Some(bytes) = index.to_bytes(repo) else {
             return;
         };
         let written = folder
-            .claim()
+            .claim_folder()
             .and_then(|()| Ok(write_sealed(&folder.path, KEPT, &bytes)?));
         if let Err(error) = written {
             tracing::debug!("the versions are not kept: {error:#}");

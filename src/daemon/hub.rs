@@ -74,7 +74,7 @@ impl Hub {
     ///
     /// # Errors
     /// Where there is no such set, nothing good was loaded yet, or it is stale and that is refused.
-    pub fn snapshot(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
+    pub fn snapshot_of(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
         let slot = self.find_slot(name)?;
         if self.refuse_stale && self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
@@ -88,12 +88,12 @@ impl Hub {
     ///
     /// # Errors
     /// Why the set is not ready.
-    pub fn ready(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
+    pub fn ready_snapshot(&self, name: Option<&str>) -> Result<Arc<Snapshot>, Unserved> {
         let slot = self.find_slot(name)?;
         if self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
-        self.snapshot(name)
+        self.snapshot_of(name)
     }
 
     fn find_slot(&self, name: Option<&str>) -> Result<Arc<Slot>, Unserved> {
@@ -120,7 +120,7 @@ impl Hub {
 
     /// Calls a function after each swap of a snapshot.
     pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) {
-        self.listeners.add(listener);
+        self.listeners.add_listener(listener);
     }
 
     /// The daemon's counters.
@@ -175,7 +175,7 @@ impl Hub {
     pub fn status_beside(&self, tally: &ClientTally) -> Status {
         Status {
             version: 1,
-            ready: self.ready(None).is_ok(),
+            ready: self.ready_snapshot(None).is_ok(),
             notes: [self.notes.sentences(), tally.notes()].concat(),
             watch: if self.polling.load(Ordering::Relaxed) {
                 "polling"
@@ -208,10 +208,14 @@ impl Hub {
     /// Serves a snapshot from now on and tells the listeners. Returns the one before: taking a
     /// large one apart takes milliseconds, so the caller lets a background thread drop it.
     #[must_use = "the old snapshot is dropped in the background"]
-    pub(super) fn publish(&self, slot: &Slot, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
-        let before = slot.swap(snapshot);
+    pub(super) fn publish_snapshot(
+        &self,
+        slot: &Slot,
+        snapshot: Arc<Snapshot>,
+    ) -> Option<Arc<Snapshot>> {
+        let before = slot.swap_snapshot(snapshot);
         self.history.forget_pins();
-        self.listeners.tell();
+        self.listeners.tell_all();
         before
     }
 

@@ -45,17 +45,17 @@ impl LogTarget {
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn check(&self) -> io::Result<()> {
+    pub fn check_target(&self) -> io::Result<()> {
         match self {
             Self::Stderr => Ok(()),
-            Self::File(path) => match open(path) {
+            Self::File(path) => match open_file(path) {
                 Err(error) if is_without_reader(&error) => Ok(()),
                 opened => opened.map(drop),
             },
         }
     }
 
-    fn shown(&self) -> String {
+    fn shown_path(&self) -> String {
         match self {
             Self::Stderr => "stderr".to_owned(),
             Self::File(path) => format!("`{}`", path.display()),
@@ -81,7 +81,7 @@ impl LineLog {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(target: LogTarget, hub: &Hub) -> io::Result<Self> {
+    pub fn start_writer(target: LogTarget, hub: &Hub) -> io::Result<Self> {
         let (messages, inbox) = sync_channel(WAITING);
         let reopen = Arc::<AtomicBool>::default();
         let lost = hub.metrics().lost_decisions();
@@ -95,7 +95,7 @@ impl LineLog {
             notes: hub.notes().clone(),
         };
         let thread = thread::Builder::new().name("refguard-decisions".to_owned());
-        thread.spawn(move || writer.run(&inbox))?;
+        thread.spawn(move || writer.write_until_stopped(&inbox))?;
         Ok(Self {
             messages,
             reopen,
@@ -104,7 +104,7 @@ impl LineLog {
     }
 
     /// Writes a line soon, or counts it as lost. The line ends with a line break.
-    pub fn write(&self, line: String) {
+    pub fn write_line(&self, line: String) {
         if self.messages.try_send(Message::Line(line)).is_err() {
             self.lost.inc();
         }
@@ -133,7 +133,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn take(&mut self, message: Message) {
+    fn take_lines(&mut self, message: Message) {
         match message {
             Message::Line(line) => {
                 self.text.push_str(&line);
@@ -157,11 +157,11 @@ struct LineWriter {
 }
 
 impl LineWriter {
-    fn run(mut self, inbox: &Receiver<Message>) {
+    fn write_until_stopped(mut self, inbox: &Receiver<Message>) {
         let mut batch = Batch::default();
         loop {
             match inbox.recv_timeout(PATIENCE) {
-                Ok(message) => batch.take(message),
+                Ok(message) => batch.take_lines(message),
                 // A rotated file is closed also where no decision comes.
                 Err(RecvTimeoutError::Timeout) => self.close_if_asked(),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -169,7 +169,7 @@ impl LineWriter {
             while batch.text.len() < BATCH
                 && let Ok(message) = inbox.try_recv()
             {
-                batch.take(message);
+                batch.take_lines(message);
             }
 
             if batch.lines > 0 {
@@ -183,7 +183,7 @@ impl LineWriter {
 
     fn write_batch(&mut self, batch: &str, count: u64) {
         self.close_if_asked();
-        let (written, trouble) = match self.open() {
+        let (written, trouble) = match self.open_target() {
             Ok(()) => self.write_to_end(batch.as_bytes()),
             Err(error) => (0, Some(error)),
         };
@@ -191,12 +191,12 @@ impl LineWriter {
         let whole = u64::try_from(done.matches('\n').count()).unwrap_or(count);
         self.lost.inc_by(count.saturating_sub(whole));
 
-        let shown = self.target.shown();
+        let shown = self.target.shown_path();
         let sentence = trouble.map(|error| match is_without_reader(&error) {
             true => format!("decisions are lost: nobody reads the FIFO {shown}"),
             false => format!("decisions are lost: cannot write {shown}: {error}"),
         });
-        self.notes.report(Subject::Decisions, "", sentence);
+        self.notes.report_trouble(Subject::Decisions, "", sentence);
     }
 
     /// Writes as much as can be; returns the bytes of it, and why it broke off.
@@ -233,7 +233,7 @@ impl LineWriter {
         (written, None)
     }
 
-    fn open(&mut self) -> io::Result<()> {
+    fn open_target(&mut self) -> io::Result<()> {
         if self.out.is_some() {
             return Ok(());
         }
@@ -243,7 +243,7 @@ impl LineWriter {
 
         let opened: io::Result<Box<dyn Write + Send>> = match &self.target {
             LogTarget::Stderr => Ok(Box::new(io::stderr())),
-            LogTarget::File(path) => open(path).map(|file| Box::new(file) as _),
+            LogTarget::File(path) => open_file(path).map(|file| Box::new(file) as _),
         };
         match opened {
             Ok(out) => {
@@ -265,7 +265,7 @@ impl LineWriter {
 }
 
 /// Opens a file to append to it, without waiting for who reads a FIFO.
-fn open(path: &Path) -> io::Result<File> {
+fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file = OpenOptions::new()

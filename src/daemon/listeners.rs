@@ -3,19 +3,21 @@
 
 use std::sync::Mutex;
 
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 
 /// The functions to call.
 #[derive(Default)]
 pub(super) struct Listeners(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
 
 impl Listeners {
-    pub fn add(&self, listener: impl Fn() + Send + Sync + 'static) {
-        lock(&self.0).push(Box::new(listener));
+    pub fn add_listener(&self, listener: impl Fn() + Send + Sync + 'static) {
+        lock_unpoisoned(&self.0).push(Box::new(listener));
     }
 
     /// Calls them all.
-    pub fn tell(&self) {
-        lock(&self.0).iter().for_each(|listener| listener());
+    pub fn tell_all(&self) {
+        lock_unpoisoned(&self.0)
+            .iter()
+            .for_each(|listener| listener());
     }
 }

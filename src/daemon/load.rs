@@ -25,7 +25,7 @@ pub(super) enum Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+    pub fn map_value<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Self::Good(set, newer) => Outcome::Good(change(set), newer),
             Self::Rejected(message, findings) => Outcome::Rejected(message, findings),
@@ -35,7 +35,7 @@ impl<T> Outcome<T> {
 }
 
 /// Judges what was read by the rules of a release.
-pub(super) fn judge(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet> {
+pub(super) fn judge_load(loaded: Result<Loaded>, as_of: Release) -> Outcome<PolicySet> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) if is_passing(&error) => return Outcome::Failed(format!("{error:#}")),
@@ -85,7 +85,7 @@ fn is_passing(error: &Error) -> bool {
 }
 
 /// What the rules of now say against a set that is served, as status shows it.
-pub(super) fn outdated(newer: &[Finding]) -> Option<Outdated> {
+pub(super) fn warn_outdated(newer: &[Finding]) -> Option<Outdated> {
     let findings = newer
         .iter()
         .take(MAX_FINDINGS)
@@ -98,7 +98,7 @@ pub(super) fn outdated(newer: &[Finding]) -> Option<Outdated> {
 }
 
 /// A rejection as status shows it.
-pub(super) fn rejected(
+pub(super) fn reject_set(
     commit: Option<CommitId>,
     message: String,
     findings: &[Finding],

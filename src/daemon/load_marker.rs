@@ -38,7 +38,7 @@ impl LoadMarker {
     }
 
     /// The load that ended the process before this one, if one did.
-    pub fn read(&self) -> Option<Death> {
+    pub fn read_marker(&self) -> Option<Death> {
         let bytes = read_private_file(&self.path, MAX_BYTES).ok()??;
         let text = std::str::from_utf8(&bytes).ok()?;
         let (commit, times) = text.trim_end().split_once(' ')?;
@@ -50,15 +50,15 @@ impl LoadMarker {
 
     /// Says that a commit is being loaded, after so many loads of it that ended the process. Where
     /// it cannot be written a death goes unnoticed, which the note on the state folder says.
-    pub fn set(&self, commit: CommitId, deaths: u32) {
+    pub fn set_marker(&self, commit: CommitId, deaths: u32) {
         let text = format!("{commit} {}\n", deaths.saturating_add(1));
-        if let Err(error) = self.write(&text) {
+        if let Err(error) = self.write_marker(&text) {
             tracing::debug!("cannot mark that {commit} is being loaded: {error}");
         }
     }
 
     /// Whole or not at all: the process may end in the middle of it.
-    fn write(&self, text: &str) -> io::Result<()> {
+    fn write_marker(&self, text: &str) -> io::Result<()> {
         let folder = self.path.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::create_dir_all(folder)?;
         let mut file = tempfile::Builder::new()
@@ -70,7 +70,7 @@ impl LoadMarker {
     }
 
     /// The load is over, or the daemon ends by itself.
-    pub fn clear(&self) {
+    pub fn clear_marker(&self) {
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -84,15 +84,15 @@ mod tests {
     fn deaths_are_counted_until_a_load_ends() {
         let dir = tempfile::tempdir().unwrap();
         let owner = Owner::of_folder(dir.path());
-        let folder = StateFolder::find(&dir.path().join("state"), owner, false);
+        let folder = StateFolder::find_state(&dir.path().join("state"), owner, false);
         let marker = LoadMarker::new(&folder, "us/production");
         let commit: CommitId = "a".repeat(40).parse().unwrap();
-        assert_eq!(marker.read(), None);
+        assert_eq!(marker.read_marker(), None);
         for times in 1..4 {
-            marker.set(commit, marker.read().map_or(0, |death| death.times));
-            assert_eq!(marker.read(), Some(Death { commit, times }));
+            marker.set_marker(commit, marker.read_marker().map_or(0, |death| death.times));
+            assert_eq!(marker.read_marker(), Some(Death { commit, times }));
         }
-        marker.clear();
-        assert_eq!(marker.read(), None);
+        marker.clear_marker();
+        assert_eq!(marker.read_marker(), None);
     }
 }

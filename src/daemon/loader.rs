@@ -15,7 +15,7 @@ use refguard_core::resolve::Engine;
 use super::Snapshot;
 use super::background::{self, Way};
 use super::expiry::InstantFile;
-use super::load::{Outcome, judge};
+use super::load::{Outcome, judge_load};
 use super::state::{self, Restored};
 use super::state_folder::StateFolder;
 use super::status::Hold;
@@ -146,7 +146,7 @@ impl Loader {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(environment: &str, done: Sender<Hint>) -> std::io::Result<Self> {
+    pub fn start_loader(environment: &str, done: Sender<Hint>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (report, reports) = channel();
         let worker = Worker {
@@ -155,8 +155,8 @@ impl Loader {
             served_tree: None,
             seen: None,
         };
-        background::spawn("refguard-load", Way::Little, move || {
-            worker.run(&inbox, &report, &done);
+        background::spawn_thread("refguard-load", Way::Little, move || {
+            worker.load_until_stopped(&inbox, &report, &done);
         })?;
         Ok(Self {
             orders,
@@ -170,14 +170,14 @@ impl Loader {
     }
 
     /// Gives an order; only where the last one was reported.
-    pub fn give(&mut self, order: Order) {
+    pub fn give_order(&mut self, order: Order) {
         // A thread that is gone is seen when its report is asked for.
         self.busy = true;
         let _ = self.orders.send(order);
     }
 
     /// What was done since the last time, if anything.
-    pub fn report(&mut self) -> Option<Report> {
+    pub fn send_report(&mut self) -> Option<Report> {
         match self.reports.try_recv() {
             Ok(report) => {
                 self.busy = false;
@@ -203,7 +203,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, orders: &Receiver<Order>, reports: &Sender<Report>, done: &Sender<Hint>) {
+    fn load_until_stopped(
+        mut self,
+        orders: &Receiver<Order>,
+        reports: &Sender<Report>,
+        done: &Sender<Hint>,
+    ) {
         let mut pool = None;
         loop {
             let order = match orders.recv_timeout(IDLE) {
@@ -216,8 +221,8 @@ impl Worker {
             };
 
             let report = match pool.get_or_insert_with(build_pool) {
-                Some(pool) => pool.install(|| self.obey(order)),
-                None => self.obey(order),
+                Some(pool) => pool.install(|| self.obey_order(order)),
+                None => self.obey_order(order),
             };
             if reports.send(report).is_err() || done.send(Hint::Loaded).is_err() {
                 return;
@@ -225,7 +230,7 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, order: Order) -> Report {
+    fn obey_order(&mut self, order: Order) -> Report {
         match order {
             Order::Restore {
                 folder,
@@ -233,7 +238,7 @@ impl Worker {
                 repo,
             } => {
                 let restored =
-                    state::restore(&folder, &self.environment, &reference, repo.as_ref());
+                    state::restore_snapshot(&folder, &self.environment, &reference, repo.as_ref());
                 if let (
                     Some(repo),
                     Ok(Some(Restored {
@@ -245,7 +250,7 @@ impl Worker {
                 {
                     self.seen = repo.promotion_at(&self.environment, *commit).ok().flatten();
                 }
-                let not_before = InstantFile::new(&folder, &self.environment).read();
+                let not_before = InstantFile::new(&folder, &self.environment).read_instant();
                 let index = |found| index_restored(found, not_before);
                 Report::Restored(restored.map(|found| found.map(index)))
             }
@@ -254,7 +259,7 @@ impl Worker {
                 let mut standing = self.find_standing(&order);
                 let (leans_on_ledger, untold) = (standing.leans_on_ledger, standing.untold.take());
                 let retreat = standing.retreat.take();
-                let (commit, result) = (order.commit, self.load(order, standing));
+                let (commit, result) = (order.commit, self.load_commit(order, standing));
                 let took = started.elapsed();
                 Report::Loaded(Box::new(LoadReport {
                     commit,
@@ -268,7 +273,7 @@ impl Worker {
         }
     }
 
-    fn load(&mut self, order: LoadOrder, standing: Standing) -> LoadResult {
+    fn load_commit(&mut self, order: LoadOrder, standing: Standing) -> LoadResult {
         if let Some(message) = standing.foreign {
             return LoadResult::Rejected {
                 message,
@@ -282,7 +287,7 @@ impl Worker {
             release,
             ..
         } = standing;
-        let (engine, newer) = match self.read(&order, release) {
+        let (engine, newer) = match self.read_commit(&order, release) {
             Outcome::Good(engine, newer) => (engine, newer),
             Outcome::Rejected(message, findings) => {
                 let commits_behind =
@@ -376,13 +381,13 @@ impl Worker {
     }
 
     /// Reads a commit: by what differs from what is served where that is enough, else whole.
-    fn read(&mut self, order: &LoadOrder, release: Release) -> Outcome<Engine> {
+    fn read_commit(&mut self, order: &LoadOrder, release: Release) -> Outcome<Engine> {
         let delta = match self
             .reader
             .advance(&order.repo, order.commit, &order.prefix)
         {
             Ok(delta) => delta,
-            Err(error) => return judge(Err(error), release).map(index),
+            Err(error) => return judge_load(Err(error), release).map_value(make_engine),
         };
 
         let of_served =
@@ -392,7 +397,7 @@ impl Worker {
             .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.full));
         match patched.filter(|engine| !engine.set().is_empty()) {
             Some(engine) => Outcome::Good(engine, Vec::new()),
-            None => judge(self.reader.loaded(&order.repo), release).map(index),
+            None => judge_load(self.reader.loaded(&order.repo), release).map_value(make_engine),
         }
     }
 }
@@ -407,7 +412,7 @@ fn build_pool() -> Option<rayon::ThreadPool> {
         .ok()
 }
 
-fn index(set: refguard_core::policy::PolicySet) -> Engine {
+fn make_engine(set: refguard_core::policy::PolicySet) -> Engine {
     Engine::new(Arc::new(set))
 }
 
@@ -421,7 +426,7 @@ fn index_restored(restored: Restored, not_before: Option<Timestamp>) -> Restored
     RestoredEngine {
         commit,
         promotion,
-        engine: index(set),
+        engine: make_engine(set),
         not_before,
         newer,
     }

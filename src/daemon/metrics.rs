@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::clients::{ClientState, ClientTally};
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 use super::status::{SetStatus, Status};
 
 /// Bounds of a reload's time, in seconds.
@@ -94,7 +94,7 @@ pub(super) struct FetchGauges {
 
 impl FetchGauges {
     /// A fetch has ended, well or not.
-    pub(super) fn set(&self, is_good: bool) {
+    pub(super) fn note_fetch(&self, is_good: bool) {
         self.failing.set((!is_good).into());
         if is_good {
             self.fetched_at.set(Timestamp::now().as_second());
@@ -128,7 +128,7 @@ impl Metrics {
             fetch: FetchGauges::default(),
             lost_decisions: Counter::default(),
         };
-        metrics.register(|registry| metrics.register_own(registry));
+        metrics.register_all(|registry| metrics.register_own(registry));
         metrics
     }
 
@@ -223,8 +223,8 @@ impl Metrics {
     }
 
     /// Adds metrics to the registry.
-    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut lock(&self.registry));
+    pub fn register_all(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut lock_unpoisoned(&self.registry));
     }
 
     /// The counter of decisions that are in no log.
@@ -254,11 +254,11 @@ impl Metrics {
         self.snapshot.clear();
         self.rejected.clear();
         self.next_expiry.clear();
-        status.sets.iter().for_each(|set| self.describe(set));
+        status.sets.iter().for_each(|set| self.fill_gauges(set));
         self.count_clients(status, tally);
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = encode(&mut text, &lock(&self.registry));
+        let _ = encode(&mut text, &lock_unpoisoned(&self.registry));
         text
     }
 
@@ -290,7 +290,7 @@ impl Metrics {
         }
     }
 
-    fn describe(&self, status: &SetStatus) {
+    fn fill_gauges(&self, status: &SetStatus) {
         let set = || SetLabel {
             set: status.name.clone(),
         };

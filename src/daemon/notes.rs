@@ -40,15 +40,15 @@ pub struct Notes(Mutex<BTreeMap<(Subject, String), String>>);
 impl Notes {
     /// Sets the note of a subject and a name (a set's, or empty); returns whether it says something
     /// new.
-    pub fn set(&self, subject: Subject, name: &str, sentence: String) -> bool {
-        let mut notes = lock(&self.0);
+    pub fn set_note(&self, subject: Subject, name: &str, sentence: String) -> bool {
+        let mut notes = lock_unpoisoned(&self.0);
         notes.insert((subject, name.to_owned()), sentence.clone()) != Some(sentence)
     }
 
     /// Removes the note of a subject and a name, and logs that it is over; returns whether there
     /// was one.
-    pub fn clear(&self, subject: Subject, name: &str) -> bool {
-        let removed = lock(&self.0).remove(&(subject, name.to_owned()));
+    pub fn clear_note(&self, subject: Subject, name: &str) -> bool {
+        let removed = lock_unpoisoned(&self.0).remove(&(subject, name.to_owned()));
         if let Some(sentence) = &removed {
             tracing::info!("over: {sentence}");
         }
@@ -56,32 +56,34 @@ impl Notes {
     }
 
     /// Sets a note and logs it where it is new; clears the note where there is no trouble.
-    pub fn report(&self, subject: Subject, name: &str, trouble: Option<String>) {
+    pub fn report_trouble(&self, subject: Subject, name: &str, trouble: Option<String>) {
         match trouble {
             Some(sentence) => {
-                if self.set(subject, name, sentence.clone()) {
+                if self.set_note(subject, name, sentence.clone()) {
                     tracing::warn!("{sentence}");
                 }
             }
             None => {
-                self.clear(subject, name);
+                self.clear_note(subject, name);
             }
         }
     }
 
     /// The note of a subject and a name, where one stands.
     pub fn sentence(&self, subject: Subject, name: &str) -> Option<String> {
-        lock(&self.0).get(&(subject, name.to_owned())).cloned()
+        lock_unpoisoned(&self.0)
+            .get(&(subject, name.to_owned()))
+            .cloned()
     }
 
     /// Every note, by subject and name.
     pub fn sentences(&self) -> Vec<String> {
-        lock(&self.0).values().cloned().collect()
+        lock_unpoisoned(&self.0).values().cloned().collect()
     }
 }
 
 /// Locks a mutex whose content stays sound when a holder panics.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock_unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -92,11 +94,11 @@ mod tests {
     #[test]
     fn the_trouble_of_one_set_is_not_ended_by_another_set() {
         let notes = Notes::default();
-        assert!(notes.set(Subject::State, "staging", "cannot write".to_owned()));
-        assert!(!notes.set(Subject::State, "staging", "cannot write".to_owned()));
-        notes.report(Subject::State, "production", None);
+        assert!(notes.set_note(Subject::State, "staging", "cannot write".to_owned()));
+        assert!(!notes.set_note(Subject::State, "staging", "cannot write".to_owned()));
+        notes.report_trouble(Subject::State, "production", None);
         assert_eq!(notes.sentences(), ["cannot write"]);
-        notes.report(Subject::State, "staging", None);
+        notes.report_trouble(Subject::State, "staging", None);
         assert!(notes.sentences().is_empty());
     }
 }

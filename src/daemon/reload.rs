@@ -46,7 +46,7 @@ pub(super) enum Step {
 
 impl Following {
     /// What to do about a value at a time. `urged`: somebody asked, so a failed value is due now.
-    pub fn step(&self, value: CommitId, now: Instant, urged: bool) -> Step {
+    pub fn step_to(&self, value: CommitId, now: Instant, urged: bool) -> Step {
         let is_known = self.served == Some(value) || self.rejected == Some(value);
         if is_known && self.doubted != Some(value) {
             return Step::Nothing;
@@ -58,7 +58,7 @@ impl Following {
     }
 
     /// The value is served now.
-    pub fn served(&mut self, value: CommitId) {
+    pub fn note_served(&mut self, value: CommitId) {
         *self = Self {
             served: Some(value),
             ..Self::default()
@@ -67,13 +67,13 @@ impl Following {
 
     /// The state file's set is served. The ref's value is still loaded, also where it is the same
     /// commit.
-    pub fn restored(&mut self, value: CommitId) {
+    pub fn note_restored(&mut self, value: CommitId) {
         self.restored = Some(value);
     }
 
     /// Loading the value has ended the process so many times. The wait grows from a minute,
     /// fourfold each time, up to an hour; it is returned.
-    pub fn died(&mut self, value: CommitId, times: u32, now: Instant) -> Duration {
+    pub fn note_death(&mut self, value: CommitId, times: u32, now: Instant) -> Duration {
         let factor = 4_u32.saturating_pow(times.saturating_sub(1));
         let wait = LONGEST.saturating_mul(factor).min(LONGEST_AFTER_DEATH);
         self.retry = Some(Retry {
@@ -85,24 +85,24 @@ impl Following {
     }
 
     /// The ref holds again what is served: what came between is over.
-    pub fn settled(&mut self) {
+    pub fn note_settled(&mut self) {
         (self.rejected, self.retry) = (None, None);
     }
 
     /// The value was rejected for its content.
-    pub fn rejected(&mut self, value: CommitId) {
+    pub fn note_rejected(&mut self, value: CommitId) {
         (self.rejected, self.retry, self.doubted) = (Some(value), None, None);
     }
 
     /// What the value was judged by has changed: it is loaded again. Served or not, it is that
     /// until then.
-    pub fn doubt(&mut self, value: CommitId) {
+    pub fn doubt_value(&mut self, value: CommitId) {
         self.doubted = Some(value);
     }
 
     /// The value (or, without one, reading the ref) failed for a passing reason. The wait doubles
     /// from one second up to a minute; it is returned.
-    pub fn failed(&mut self, value: Option<CommitId>, now: Instant) -> Duration {
+    pub fn note_failed(&mut self, value: Option<CommitId>, now: Instant) -> Duration {
         let wait = match self.retry {
             Some(last) if last.commit == value => (last.wait * 2).min(LONGEST),
             _ => Duration::from_secs(1),
@@ -116,12 +116,12 @@ impl Following {
     }
 
     /// The ref could be read again.
-    pub fn readable(&mut self) {
+    pub fn note_readable(&mut self) {
         self.retry = self.retry.filter(|retry| retry.commit.is_some());
     }
 
     /// What is served.
-    pub fn current(&self) -> Option<CommitId> {
+    pub fn current_value(&self) -> Option<CommitId> {
         self.served.or(self.restored)
     }
 
@@ -133,7 +133,7 @@ impl Following {
     }
 
     /// When something is due without a hint.
-    pub fn due(&self) -> Option<Instant> {
+    pub fn due_at(&self) -> Option<Instant> {
         self.retry.map(|retry| retry.due)
     }
 }
@@ -149,75 +149,75 @@ mod tests {
     #[test]
     fn a_served_or_rejected_value_is_left_alone_and_a_new_one_is_loaded() {
         let (now, mut following) = (Instant::now(), Following::default());
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
-        following.served(commit(b'a'));
-        assert_eq!(following.step(commit(b'a'), now, true), Step::Nothing);
-        following.rejected(commit(b'b'));
-        assert_eq!(following.step(commit(b'b'), now, true), Step::Nothing);
-        assert_eq!(following.step(commit(b'c'), now, false), Step::Load);
-        assert_eq!(following.current(), Some(commit(b'a')));
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Load);
+        following.note_served(commit(b'a'));
+        assert_eq!(following.step_to(commit(b'a'), now, true), Step::Nothing);
+        following.note_rejected(commit(b'b'));
+        assert_eq!(following.step_to(commit(b'b'), now, true), Step::Nothing);
+        assert_eq!(following.step_to(commit(b'c'), now, false), Step::Load);
+        assert_eq!(following.current_value(), Some(commit(b'a')));
     }
 
     #[test]
     fn a_failed_value_is_tried_after_1_2_4_up_to_60_seconds_and_at_once_where_asked() {
         let (now, mut following) = (Instant::now(), Following::default());
         let waits: Vec<u64> = (0..8)
-            .map(|_| following.failed(Some(commit(b'a')), now).as_secs())
+            .map(|_| following.note_failed(Some(commit(b'a')), now).as_secs())
             .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
-        assert_eq!(following.step(commit(b'a'), now, true), Step::Load);
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Wait);
+        assert_eq!(following.step_to(commit(b'a'), now, true), Step::Load);
         assert_eq!(
-            following.step(commit(b'a'), now + LONGEST, false),
+            following.step_to(commit(b'a'), now + LONGEST, false),
             Step::Load
         );
-        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
-        assert_eq!(following.failed(Some(commit(b'b')), now).as_secs(), 1);
-        following.served(commit(b'b'));
-        assert_eq!(following.due(), None);
+        assert_eq!(following.step_to(commit(b'b'), now, false), Step::Load);
+        assert_eq!(following.note_failed(Some(commit(b'b')), now).as_secs(), 1);
+        following.note_served(commit(b'b'));
+        assert_eq!(following.due_at(), None);
     }
 
     #[test]
     fn going_back_to_what_is_served_forgets_the_rejection() {
         let (now, mut following) = (Instant::now(), Following::default());
-        following.served(commit(b'a'));
-        following.rejected(commit(b'b'));
-        following.settled();
-        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+        following.note_served(commit(b'a'));
+        following.note_rejected(commit(b'b'));
+        following.note_settled();
+        assert_eq!(following.step_to(commit(b'b'), now, false), Step::Load);
     }
 
     #[test]
     fn what_is_doubted_is_loaded_again_and_may_be_served_and_rejected_at_once() {
         let (now, mut following) = (Instant::now(), Following::default());
-        following.served(commit(b'a'));
-        following.doubt(commit(b'a'));
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
-        following.failed(Some(commit(b'a')), now);
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Wait);
+        following.note_served(commit(b'a'));
+        following.doubt_value(commit(b'a'));
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Load);
+        following.note_failed(Some(commit(b'a')), now);
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Wait);
         assert!(!following.is_served(commit(b'a')));
 
-        following.rejected(commit(b'a'));
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Nothing);
+        following.note_rejected(commit(b'a'));
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Nothing);
         assert_eq!(
-            following.current(),
+            following.current_value(),
             Some(commit(b'a')),
             "nothing better has come"
         );
         assert!(!following.is_served(commit(b'a')));
 
-        following.doubt(commit(b'a'));
-        following.served(commit(b'a'));
+        following.doubt_value(commit(b'a'));
+        following.note_served(commit(b'a'));
         assert!(following.is_served(commit(b'a')));
     }
 
     #[test]
     fn what_the_state_file_held_is_still_read_from_the_repository() {
         let (now, mut following) = (Instant::now(), Following::default());
-        following.restored(commit(b'a'));
-        assert_eq!(following.current(), Some(commit(b'a')));
-        assert_eq!(following.step(commit(b'a'), now, false), Step::Load);
-        following.served(commit(b'b'));
-        assert_eq!(following.current(), Some(commit(b'b')));
+        following.note_restored(commit(b'a'));
+        assert_eq!(following.current_value(), Some(commit(b'a')));
+        assert_eq!(following.step_to(commit(b'a'), now, false), Step::Load);
+        following.note_served(commit(b'b'));
+        assert_eq!(following.current_value(), Some(commit(b'b')));
     }
 
     #[test]
@@ -225,15 +225,15 @@ mod tests {
         let (now, value) = (Instant::now(), commit(b'a'));
         let mut following = Following::default();
         let waits: Vec<u64> = (1..6)
-            .map(|times| following.died(value, times, now).as_secs())
+            .map(|times| following.note_death(value, times, now).as_secs())
             .collect();
         assert_eq!(waits, [60, 240, 960, 3_600, 3_600]);
-        assert_eq!(following.step(value, now + LONGEST, false), Step::Wait);
-        assert_eq!(following.step(value, now, true), Step::Load);
+        assert_eq!(following.step_to(value, now + LONGEST, false), Step::Wait);
+        assert_eq!(following.step_to(value, now, true), Step::Load);
         assert_eq!(
-            following.step(value, now + LONGEST_AFTER_DEATH, false),
+            following.step_to(value, now + LONGEST_AFTER_DEATH, false),
             Step::Load
         );
-        assert_eq!(following.step(commit(b'b'), now, false), Step::Load);
+        assert_eq!(following.step_to(commit(b'b'), now, false), Step::Load);
     }
 }

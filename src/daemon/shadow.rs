@@ -24,9 +24,9 @@ use refguard_core::traffic::{Compared, Comparer, hidden_key};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::background::{Way, spawn};
+use super::background::{Way, spawn_thread};
 use super::hub::Hub;
-use super::notes::{Subject, lock};
+use super::notes::{Subject, lock_unpoisoned};
 use super::snapshot::Snapshot;
 use crate::ops::{Judged, NoProgress, Rules, Source, TrackedSet, Workspace, budget_within};
 
@@ -87,7 +87,7 @@ struct Counters {
 }
 
 impl Counters {
-    fn count(&self, result: &'static str, region: &str) {
+    fn count_request(&self, result: &'static str, region: &str) {
         self.requests
             .get_or_create(&RequestLabels {
                 result,
@@ -174,10 +174,10 @@ impl Shadow {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(hub: Arc<Hub>, options: ShadowOptions) -> std::io::Result<Arc<Self>> {
+    pub fn start_shadow(hub: Arc<Hub>, options: ShadowOptions) -> std::io::Result<Arc<Self>> {
         let counters = Counters::default();
         let registered = counters.clone();
-        hub.metrics().register(move |registry| {
+        hub.metrics().register_all(move |registry| {
             registry.register(
                 "shadow_requests",
                 "Requests by what the shadow says to them, and the region of those that differ",
@@ -201,25 +201,25 @@ impl Shadow {
             report,
         });
         let own = shadow.clone();
-        spawn("refguard-shadow", Way::Far, move || {
-            Caster::new(own, options).run(&inbox)
+        spawn_thread("refguard-shadow", Way::Far, move || {
+            Caster::new(own, options).cast_until_stopped(&inbox)
         })?;
         Ok(shadow)
     }
 
     /// Takes a request whose answer was at hand.
     pub fn see_body(&self, answered: &Snapshot, body: &Bytes) {
-        self.see(answered, || Seen::Body(body.clone()));
+        self.queue_seen(answered, || Seen::Body(body.clone()));
     }
 
     /// Takes a request that was answered, and the policies that it names.
     pub fn see_request(&self, answered: &Snapshot, context: &Context, named: &[String]) {
-        self.see(answered, || {
+        self.queue_seen(answered, || {
             Seen::Request(Box::new((context.clone(), named.to_vec())))
         });
     }
 
-    fn see(&self, answered: &Snapshot, seen: impl FnOnce() -> Seen) {
+    fn queue_seen(&self, answered: &Snapshot, seen: impl FnOnce() -> Seen) {
         // Requests without a set are what is compared.
         if !self
             .hub
@@ -230,7 +230,7 @@ impl Shadow {
         }
         if self.queue.try_send(seen()).is_err() {
             self.shed.fetch_add(1, Ordering::Relaxed);
-            self.counters.count("shed", "");
+            self.counters.count_request("shed", "");
         }
     }
 
@@ -240,8 +240,8 @@ impl Shadow {
     }
 
     /// What was counted so far.
-    pub fn report(&self) -> ShadowReport {
-        let mut report = lock(&self.report).clone();
+    pub fn report_counts(&self) -> ShadowReport {
+        let mut report = lock_unpoisoned(&self.report).clone();
         report.shed = self.shed.load(Ordering::Relaxed);
         report.requests = report.same + report.differs + report.unclear + report.shed;
         report
@@ -314,17 +314,20 @@ impl Caster {
         }
     }
 
-    fn run(mut self, inbox: &Receiver<Seen>) {
+    fn cast_until_stopped(mut self, inbox: &Receiver<Seen>) {
         let mut looked: Option<Instant> = None;
         loop {
             if looked.is_none_or(|at| at.elapsed() >= self.options.poll) {
-                let trouble = self.look().err();
+                let trouble = self.look_at_request().err();
                 let revision = &self.options.revision;
                 let trouble = trouble.map(|error| format!("shadow `{revision}`: {error:#}"));
                 // Before anything is served there is nothing to compare with: that is looked at
                 // again soon.
                 let is_settled = self.pair.is_some() || trouble.is_some();
-                self.shadow.hub.notes().report(Subject::Shadow, "", trouble);
+                self.shadow
+                    .hub
+                    .notes()
+                    .report_trouble(Subject::Shadow, "", trouble);
                 looked = is_settled.then(Instant::now);
             }
             let patience = if looked.is_some() {
@@ -333,7 +336,7 @@ impl Caster {
                 FIRST_LOOK
             };
             match inbox.recv_timeout(patience) {
-                Ok(seen) => self.count(seen),
+                Ok(seen) => self.count_pair(seen),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -342,8 +345,8 @@ impl Caster {
 
     /// Looks up what is served and what the revision holds, and begins anew where either is another
     /// one.
-    fn look(&mut self) -> Result<()> {
-        let Ok(snapshot) = self.shadow.hub.snapshot(None) else {
+    fn look_at_request(&mut self) -> Result<()> {
+        let Ok(snapshot) = self.shadow.hub.snapshot_of(None) else {
             return Ok(());
         };
         let workspace = Workspace::open(&self.options.dir)?;
@@ -396,7 +399,7 @@ impl Caster {
         self.shadow.counters.requests.clear();
         self.shadow.counters.guardrails.clear();
         self.shadow.shed.store(0, Ordering::Relaxed);
-        let mut report = lock(&self.shadow.report);
+        let mut report = lock_unpoisoned(&self.shadow.report);
         *report = empty_report(&self.options.revision);
         report.set = Some(snapshot.name.to_string());
         report.base = snapshot.commit.as_deref().map(str::to_owned);
@@ -414,25 +417,25 @@ impl Caster {
         }
     }
 
-    fn count(&mut self, seen: Seen) {
+    fn count_pair(&mut self, seen: Seen) {
         let outcome = match (&mut self.pair, seen) {
             (None, _) => Outcome::Unclear,
             (Some(pair), Seen::Request(request)) => {
                 let (context, named) = *request;
-                pair.compare(context, named)
+                pair.compare_answers(context, named)
             }
             (Some(pair), Seen::Body(body)) => pair.compare_body(body),
         };
         let shadow = self.shadow.clone();
-        let mut report = lock(&shadow.report);
+        let mut report = lock_unpoisoned(&shadow.report);
         match outcome {
             Outcome::Same => {
                 report.same += 1;
-                shadow.counters.count("same", "");
+                shadow.counters.count_request("same", "");
             }
             Outcome::Unclear => {
                 report.unclear += 1;
-                shadow.counters.count("unclear", "");
+                shadow.counters.count_request("unclear", "");
             }
             Outcome::Differs(told) => {
                 let (context, compared) = &*told;
@@ -452,11 +455,11 @@ impl Caster {
         match compared.region.and_then(|at| report.regions.get_mut(at)) {
             Some(region) => {
                 region.requests += 1;
-                counters.count("differs", &region.region.to_string());
+                counters.count_request("differs", &region.region.to_string());
             }
             None => {
                 report.outside += 1;
-                counters.count("differs", "outside");
+                counters.count_request("differs", "outside");
             }
         }
         for (change, guardrails, counts) in [
@@ -495,7 +498,7 @@ impl Caster {
 }
 
 impl Pair {
-    fn compare(&self, context: Context, named: Vec<String>) -> Outcome {
+    fn compare_answers(&self, context: Context, named: Vec<String>) -> Outcome {
         if named.iter().any(|name| name.contains('@')) {
             return Outcome::Unclear;
         }
@@ -511,7 +514,7 @@ impl Pair {
             return known.clone();
         }
         let outcome = match Asked::from_json(&body) {
-            Ok(Asked::One(context, named)) => self.compare(context, named),
+            Ok(Asked::One(context, named)) => self.compare_answers(context, named),
             _ => Outcome::Unclear,
         };
         if self.kept.len() >= MAX_KEPT {

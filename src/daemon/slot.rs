@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Snapshot;
 use super::floor::Floor;
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 use super::status::{Failing, Hold, Outdated, Rejected, SetStatus};
 use crate::repo::CommitId;
 
@@ -67,7 +67,7 @@ impl Slot {
     }
 
     /// Puts a snapshot in the place of the one that is served, which is returned.
-    pub fn swap(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+    pub fn swap_snapshot(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         // What has ended in what is served never comes back.
         self.raise_floor(snapshot.engine.instant());
         self.snapshot.swap(Some(snapshot))
@@ -75,7 +75,7 @@ impl Slot {
 
     /// Nothing is wrong with what is served any more. What was is logged as over: the other half of
     /// its warning.
-    pub fn settle(&self) {
+    pub fn clear_trouble(&self) {
         let trouble = {
             let mut facts = self.facts();
             let failing = facts
@@ -100,11 +100,11 @@ impl Slot {
 
     /// From now on the set is never served as of an earlier instant.
     pub fn raise_floor(&self, to: Option<Timestamp>) {
-        self.facts().floor.raise(to);
+        self.facts().floor.raise_to(to);
     }
 
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
-        lock(&self.facts)
+        lock_unpoisoned(&self.facts)
     }
 
     /// Whether the set follows a ref, as all but the work tree do.

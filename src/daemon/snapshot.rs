@@ -84,7 +84,7 @@ impl Numbers {
 
     /// The numbers of the set `now`, where these are of the set `before`: unchanged policies keep
     /// theirs.
-    fn carried(&self, before: &PolicySet, now: &PolicySet) -> Self {
+    fn carried_over(&self, before: &PolicySet, now: &PolicySet) -> Self {
         let numbers = Self::new(self.history.clone(), now.policies.len());
         let policies = before.policies.iter().zip(&now.policies);
         let slots = self.known.iter().zip(&numbers.known);
@@ -98,11 +98,11 @@ impl Numbers {
 
     /// Tells these numbers from every other numbers of the same set: 16 hex digits of their
     /// SHA-256.
-    pub fn revision(&self, set: &PolicySet) -> &str {
+    pub fn revision_of(&self, set: &PolicySet) -> &str {
         self.revision.get_or_init(|| {
             let mut hash = Sha256::new();
             for (id, policy) in (0..).zip(&set.policies) {
-                let number = self.number(PolicyId(id), || (&policy.name, &policy.digest));
+                let number = self.number_of(PolicyId(id), || (&policy.name, &policy.digest));
                 hash.update(number.unwrap_or(0).to_be_bytes());
             }
             let mut text = HEXLOWER.encode(&hash.finalize());
@@ -112,7 +112,7 @@ impl Numbers {
     }
 
     /// The version of a policy of that set, by its name and its digest.
-    pub fn number<'p>(
+    pub fn number_of<'p>(
         &self,
         id: PolicyId,
         policy: impl FnOnce() -> (&'p str, &'p str),
@@ -150,7 +150,7 @@ impl Snapshot {
             loaded_at: self.loaded_at,
             ..Self::new(self.name.clone(), self.full.clone(), now, self.source)
         };
-        next.after(self)
+        next.carry_numbers(self)
     }
 
     /// The same, as an environment's tip.
@@ -163,11 +163,11 @@ impl Snapshot {
     }
 
     /// The same snapshot with the version numbers of policies that it shares with the one before.
-    pub(super) fn after(self, before: &Self) -> Self {
+    pub(super) fn carry_numbers(self, before: &Self) -> Self {
         let known = before.numbers.load();
         let numbers = known
             .as_ref()
-            .map(|known| Arc::new(known.carried(before.set(), self.set())));
+            .map(|known| Arc::new(known.carried_over(before.set(), self.set())));
         Self {
             numbers: ArcSwapOption::new(numbers),
             ..self
@@ -192,12 +192,12 @@ impl Snapshot {
     pub fn number(&self, history: &History, name: &str) -> Option<u64> {
         let (id, policy) = self.set().find_policy(name)?;
         self.numbers(history)?
-            .number(id, || (&policy.name, &policy.digest))
+            .number_of(id, || (&policy.name, &policy.digest))
     }
 
     /// The versions of its policies; `None` while history is being read.
     pub fn numbers(&self, history: &History) -> Option<Arc<Numbers>> {
-        let read = history.index()?;
+        let read = history.loaded_index()?;
         if let Some(known) = self
             .numbers
             .load_full()

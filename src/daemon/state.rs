@@ -17,7 +17,7 @@ use refguard_core::policy::PolicySet;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::load::{Outcome, judge};
+use super::load::{Outcome, judge_load};
 use super::private_file::read_private_file;
 use super::state_folder::{Owner, StateFolder};
 use crate::ops::{holds_files, read_files};
@@ -115,7 +115,7 @@ pub(super) fn file_name(kind: &str, environment: &str, ending: &str) -> String {
 /// # Errors
 /// Where a file was kept that is not this repository's, root's and environment's, or is not as it
 /// was written.
-pub(super) fn restore(
+pub(super) fn restore_snapshot(
     folder: &StateFolder,
     environment: &str,
     reference: &str,
@@ -130,8 +130,8 @@ pub(super) fn restore(
     };
     // The folder that was named may hold what a version without `owner.json` wrote, or the
     // repository's before it moved.
-    match wanted.read(&folder.path.join(&name)) {
-        Ok(None) if folder.path != folder.named => wanted.read(&folder.named.join(&name)),
+    match wanted.read_file(&folder.path.join(&name)) {
+        Ok(None) if folder.path != folder.named => wanted.read_file(&folder.named.join(&name)),
         found => found,
     }
 }
@@ -145,7 +145,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn read(&self, path: &Path) -> Result<Option<Restored>> {
+    fn read_file(&self, path: &Path) -> Result<Option<Restored>> {
         let shown = path.display();
         let Some(bytes) =
             read_private_file(path, MAX_BYTES).with_context(|| format!("cannot read `{shown}`"))?
@@ -166,7 +166,7 @@ impl Wanted<'_> {
             .files
             .iter()
             .map(|(path, text)| (path.as_str(), text.as_str()));
-        match judge(Ok(read_files(files)), state.release()) {
+        match judge_load(Ok(read_files(files)), state.release()) {
             Outcome::Good(set, newer) if *set.digest == *state.digest => Ok(Some(Restored {
                 commit,
                 promotion: state.promotion,
@@ -216,7 +216,7 @@ impl Wanted<'_> {
 
         // The commit is gone, or all of the repository is: only the name is left.
         match &state.owner {
-            Some(owner) if self.folder.wrote(owner) => Ok(commit),
+            Some(owner) if self.folder.was_written_by(owner) => Ok(commit),
             Some(owner) => {
                 let repository = owner.repository.as_deref().unwrap_or(&owner.folder);
                 bail!(
@@ -235,8 +235,8 @@ impl Wanted<'_> {
 ///
 /// # Errors
 /// Where the folder cannot be written, or is another repository's or root's.
-pub(super) fn write(folder: &StateFolder, kept: &Kept) -> Result<()> {
-    folder.claim()?;
+pub(super) fn write_file(folder: &StateFolder, kept: &Kept) -> Result<()> {
+    folder.claim_folder()?;
     let path = folder
         .path
         .join(file_name("served", &kept.environment, ".json"));

@@ -58,7 +58,7 @@ impl Owner {
             repository: common_dir.map(|dir| dir.to_string_lossy().into_owned()),
             inode,
             root: prefix.to_owned(),
-            folder: canonical(folder),
+            folder: canonical_path(folder),
         }
     }
 
@@ -68,7 +68,7 @@ impl Owner {
             repository: None,
             inode: None,
             root: String::new(),
-            folder: canonical(folder),
+            folder: canonical_path(folder),
         }
     }
 
@@ -91,7 +91,7 @@ impl Owner {
     }
 }
 
-fn canonical(folder: &Path) -> String {
+fn canonical_path(folder: &Path) -> String {
     fs::canonicalize(folder)
         .unwrap_or_else(|_| folder.to_owned())
         .to_string_lossy()
@@ -112,7 +112,7 @@ pub(super) struct StateFolder {
 
 impl StateFolder {
     /// The owner's folder at or below the one that was named. Only looks: nothing is written.
-    pub fn find(named: &Path, owner: Owner, in_repository: bool) -> Self {
+    pub fn find_state(named: &Path, owner: Owner, in_repository: bool) -> Self {
         let mut folder = Self {
             path: named.to_owned(),
             owner,
@@ -145,7 +145,7 @@ impl StateFolder {
 
     /// Whether a state file that names this owner is of the repository and root that are served
     /// now.
-    pub fn wrote(&self, owner: &Owner) -> bool {
+    pub fn was_written_by(&self, owner: &Owner) -> bool {
         let is_other = self.owner.inode.is_some() && self.owner.inode != owner.inode;
         self.belongs_to(owner) && (self.in_repository || !is_other)
     }
@@ -167,7 +167,7 @@ impl StateFolder {
     ///
     /// # Errors
     /// Where it cannot be written, or another daemon has taken it in the meantime.
-    pub fn claim(&self) -> Result<()> {
+    pub fn claim_folder(&self) -> Result<()> {
         let shown = self.path.display();
         fs::create_dir_all(&self.path).with_context(|| format!("cannot make `{shown}`"))?;
         match read_owner(&self.path) {
@@ -212,14 +212,14 @@ mod tests {
     #[test]
     fn two_repositories_and_two_roots_never_share_a_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let find = |owner| StateFolder::find(dir.path(), owner, false);
+        let find = |owner| StateFolder::find_state(dir.path(), owner, false);
         let first = find(owner("/a", 1, "."));
         assert_eq!(first.path, dir.path());
-        first.claim().unwrap();
+        first.claim_folder().unwrap();
 
         let others = [owner("/b", 2, "."), owner("/a", 1, "eu")].map(|owner| {
             let folder = find(owner);
-            folder.claim().unwrap();
+            folder.claim_folder().unwrap();
             folder.path
         });
         assert!(others.iter().all(|path| path != dir.path()), "{others:?}");
@@ -231,8 +231,8 @@ mod tests {
         // wrote.
         let replaced = find(owner("/a", 3, "."));
         assert_eq!(replaced.path, dir.path());
-        assert!(!replaced.wrote(&owner("/a", 1, ".")));
-        assert!(first.wrote(&owner("/a", 1, ".")));
+        assert!(!replaced.was_written_by(&owner("/a", 1, ".")));
+        assert!(first.was_written_by(&owner("/a", 1, ".")));
         // Without its repository, a daemon finds its folder by the one that it serves.
         let gone = Owner {
             repository: None,
@@ -246,13 +246,13 @@ mod tests {
     #[test]
     fn in_the_git_directory_only_the_root_decides() {
         let dir = tempfile::tempdir().unwrap();
-        StateFolder::find(dir.path(), owner("/a", 1, "eu"), true)
-            .claim()
+        StateFolder::find_state(dir.path(), owner("/a", 1, "eu"), true)
+            .claim_folder()
             .unwrap();
-        let moved = StateFolder::find(dir.path(), owner("/moved", 2, "eu"), true);
+        let moved = StateFolder::find_state(dir.path(), owner("/moved", 2, "eu"), true);
         assert_eq!(moved.path, dir.path());
         assert_ne!(
-            StateFolder::find(dir.path(), owner("/a", 1, "us"), true).path,
+            StateFolder::find_state(dir.path(), owner("/a", 1, "us"), true).path,
             dir.path()
         );
     }
@@ -260,10 +260,10 @@ mod tests {
     #[test]
     fn of_two_that_claim_a_folder_at_once_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let [one, other] =
-            ["/a", "/b"].map(|name| StateFolder::find(dir.path(), owner(name, 1, "."), false));
-        one.claim().unwrap();
-        let refused = other.claim().unwrap_err().to_string();
+        let [one, other] = ["/a", "/b"]
+            .map(|name| StateFolder::find_state(dir.path(), owner(name, 1, "."), false));
+        one.claim_folder().unwrap();
+        let refused = other.claim_folder().unwrap_err().to_string();
         assert!(
             refused.contains("is the state of root `.` of `/a`"),
             "{refused}"

@@ -31,9 +31,9 @@ struct Order {
 }
 
 impl StateWriter {
-    pub fn start(notes: Arc<Notes>) -> Self {
+    pub fn start_writer(notes: Arc<Notes>) -> Self {
         let (orders, inbox) = channel();
-        let thread = background::spawn("refguard-state", Way::Far, move || {
+        let thread = background::spawn_thread("refguard-state", Way::Far, move || {
             write_all(&inbox, &notes)
         });
         Self {
@@ -43,7 +43,7 @@ impl StateWriter {
     }
 
     /// Has a set written, and what was served before dropped.
-    pub fn keep(
+    pub fn keep_snapshot(
         &self,
         file: Option<(StateFolder, Kept)>,
         instant: Option<(InstantFile, Timestamp)>,
@@ -77,7 +77,7 @@ fn write_all(inbox: &Receiver<Order>, notes: &Notes) {
 
         for at in 0..waiting.len() {
             if let Some((file, instant)) = waiting.get(at).and_then(|order| order.instant.as_ref())
-                && let Err(error) = file.write(*instant)
+                && let Err(error) = file.write_instant(*instant)
             {
                 tracing::warn!("cannot keep the instant {instant} for a restart: {error}");
             }
@@ -88,13 +88,13 @@ fn write_all(inbox: &Receiver<Order>, notes: &Notes) {
             if later.iter().any(|order| order.is_of(&kept.environment)) {
                 continue;
             }
-            let failure = state::write(folder, kept).err().map(|error| {
+            let failure = state::write_file(folder, kept).err().map(|error| {
                 format!(
                     "cannot keep the set `{}` for a restart: {error:#}",
                     kept.environment
                 )
             });
-            notes.report(Subject::State, &kept.environment, failure);
+            notes.report_trouble(Subject::State, &kept.environment, failure);
         }
     }
 }

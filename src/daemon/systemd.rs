@@ -42,34 +42,34 @@ impl Systemd {
         }
     }
 
-    /// How often [`Self::alive`] must be called: a third of the watchdog's limit.
-    pub fn beat(&self) -> Option<Duration> {
+    /// How often [`Self::tell_alive`] must be called: a third of the watchdog's limit.
+    pub fn alive_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 3)
     }
 
     /// The daemon is ready, with a word for the manager's status line.
-    pub fn ready(&self, word: &'static str) {
-        self.say(Word::Ready(word));
+    pub fn tell_ready(&self, word: &'static str) {
+        self.say_state(Word::Ready(word));
     }
 
     /// A reload was asked for.
-    pub fn reloading(&self) {
-        self.say(Word::Reloading);
+    pub fn tell_reloading(&self) {
+        self.say_state(Word::Reloading);
     }
 
     /// The daemon is about to end.
-    pub fn stopping(&self) {
-        self.say(Word::Stopping);
+    pub fn tell_stopping(&self) {
+        self.say_state(Word::Stopping);
     }
 
     /// The daemon is alive.
-    pub fn alive(&self) {
+    pub fn tell_alive(&self) {
         if self.watchdog.is_some() {
-            self.say(Word::Alive);
+            self.say_state(Word::Alive);
         }
     }
 
-    fn say(&self, word: Word) {
+    fn say_state(&self, word: Word) {
         if let Some(words) = &self.words {
             let _ = words.try_send(word);
         }

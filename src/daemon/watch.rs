@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use notify::event::EventKind;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::notes::lock;
+use super::notes::lock_unpoisoned;
 
 /// What wakes the follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,26 +65,26 @@ impl Watcher {
     }
 
     /// Says which folders are git's, and which is the work tree.
-    pub fn places(&self, git: Vec<PathBuf>, worktree: Option<PathBuf>) {
-        *lock(&self.git) = git;
-        *lock(&self.worktree) = worktree;
+    pub fn watched_places(&self, git: Vec<PathBuf>, worktree: Option<PathBuf>) {
+        *lock_unpoisoned(&self.git) = git;
+        *lock_unpoisoned(&self.worktree) = worktree;
     }
 
     /// Watches these folders and no others.
     ///
     /// # Errors
     /// Where the system does not let it, in words for people; polling must do then.
-    pub fn watch(&mut self, folders: &[Folder]) -> Result<(), String> {
+    pub fn watch_path(&mut self, folders: &[Folder]) -> Result<(), String> {
         let mut native = match self.native.take() {
             Some(native) => native,
-            None => self.native().map_err(words)?,
+            None => self.native_watcher().map_err(describe_error)?,
         };
         let gone: Vec<PathBuf> = self
             .watched
             .iter()
             .filter(|(path, identity)| {
                 !folders.iter().any(|folder| folder.path == **path)
-                    || self::identity(path) != Some(**identity)
+                    || self::file_identity(path) != Some(**identity)
             })
             .map(|(path, _)| path.clone())
             .collect();
@@ -95,14 +95,18 @@ impl Watcher {
         }
         let result = folders
             .iter()
-            .try_for_each(|folder| self.add(&mut native, folder));
+            .try_for_each(|folder| self.add_watch(&mut native, folder));
         self.native = Some(native);
         result
     }
 
-    fn add(&mut self, native: &mut RecommendedWatcher, folder: &Folder) -> Result<(), String> {
+    fn add_watch(
+        &mut self,
+        native: &mut RecommendedWatcher,
+        folder: &Folder,
+    ) -> Result<(), String> {
         let Some(identity) =
-            identity(&folder.path).filter(|_| !self.watched.contains_key(&folder.path))
+            file_identity(&folder.path).filter(|_| !self.watched.contains_key(&folder.path))
         else {
             return Ok(());
         };
@@ -111,16 +115,20 @@ impl Watcher {
         } else {
             RecursiveMode::NonRecursive
         };
-        native.watch(&folder.path, mode).map_err(words)?;
+        native.watch(&folder.path, mode).map_err(describe_error)?;
         self.watched.insert(folder.path.clone(), identity);
         Ok(())
     }
 
-    fn native(&self) -> notify::Result<RecommendedWatcher> {
+    fn native_watcher(&self) -> notify::Result<RecommendedWatcher> {
         let (hints, git, worktree) = (self.hints.clone(), self.git.clone(), self.worktree.clone());
         notify::recommended_watcher(move |event: notify::Result<Event>| {
             let hint = match &event {
-                Ok(event) => classify(event, &lock(&git), lock(&worktree).as_deref()),
+                Ok(event) => classify_event(
+                    event,
+                    &lock_unpoisoned(&git),
+                    lock_unpoisoned(&worktree).as_deref(),
+                ),
                 Err(_) => Some(Hint::Refs),
             };
             if let Some(hint) = hint {
@@ -133,7 +141,7 @@ impl Watcher {
 
 /// What an event is a hint of. Reading is none: the follower's own look at a ref would wake it
 /// again.
-fn classify(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<Hint> {
+fn classify_event(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<Hint> {
     if matches!(event.kind, EventKind::Access(_)) {
         return None;
     }
@@ -156,7 +164,7 @@ fn classify(event: &Event, git: &[PathBuf], worktree: Option<&Path>) -> Option<H
 }
 
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<Identity> {
+fn file_identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(path)
         .ok()
@@ -172,7 +180,7 @@ fn identity(path: &Path) -> Option<Identity> {
         .map(|_| (0, 0))
 }
 
-fn words(error: notify::Error) -> String {
+fn describe_error(error: notify::Error) -> String {
     match error.kind {
         notify::ErrorKind::MaxFilesWatch => "the system's limit of watches is reached".to_owned(),
         _ => error.to_string(),
@@ -211,7 +219,7 @@ mod tests {
 
     fn hint(kind: EventKind, path: &str) -> Option<Hint> {
         let event = Event::new(kind).add_path(PathBuf::from(path));
-        classify(&event, &[PathBuf::from("/r/.git")], Some(Path::new("/r")))
+        classify_event(&event, &[PathBuf::from("/r/.git")], Some(Path::new("/r")))
     }
 
     #[test]
@@ -233,9 +241,9 @@ mod tests {
         );
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
         assert_eq!(
-            classify(&lost, &[], Some(Path::new("/r"))),
+            classify_event(&lost, &[], Some(Path::new("/r"))),
             Some(Hint::Worktree)
         );
-        assert_eq!(classify(&lost, &[], None), Some(Hint::Refs));
+        assert_eq!(classify_event(&lost, &[], None), Some(Hint::Refs));
     }
 }

@@ -14,7 +14,7 @@ use refguard_core::resolve::Engine;
 use rustc_hash::FxHasher;
 
 use super::background::{self, Way};
-use super::load::{Outcome, judge, rejected};
+use super::load::{Outcome, judge_load, reject_set};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, Source};
 use super::status::Failing;
@@ -36,18 +36,18 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    pub fn hint(&mut self, now: Instant) {
+    pub fn note_hint(&mut self, now: Instant) {
         self.hints = Some((self.hints.map_or(now, |(first, _)| first), now));
     }
 
-    pub fn due(&self) -> Option<Instant> {
+    pub fn due_at(&self) -> Option<Instant> {
         self.hints
             .map(|(first, last)| (last + QUIET).min(first + PATIENCE))
     }
 
     /// Whether it is time; the hints are over then.
-    pub fn take(&mut self, now: Instant) -> bool {
-        let due = self.due().is_some_and(|due| due <= now);
+    pub fn take_due(&mut self, now: Instant) -> bool {
+        let due = self.due_at().is_some_and(|due| due <= now);
         if due {
             self.hints = None;
         }
@@ -98,7 +98,13 @@ impl Drafts {
 
     /// Takes in what was read, and has the work tree read where a hint says so, or where a poll
     /// finds other files than before.
-    pub fn follow(&mut self, config: &Config, hub: &Hub, hints: &Sender<Hint>, look: DraftsLook) {
+    pub fn follow_drafts(
+        &mut self,
+        config: &Config,
+        hub: &Hub,
+        hints: &Sender<Hint>,
+        look: DraftsLook,
+    ) {
         self.take_report(hub);
         if look.hinted || look.polled {
             let hinted = look.hinted || self.waiting.is_some_and(|waiting| waiting.hinted);
@@ -111,9 +117,11 @@ impl Drafts {
             return;
         };
         if self.reader.is_none() {
-            match Reader::start(config, hints.clone()) {
+            match Reader::start_reader(config, hints.clone()) {
                 Ok(reader) => self.reader = Some(reader),
-                Err(error) => return self.fail(format!("the system gives no thread: {error}")),
+                Err(error) => {
+                    return self.note_failure(format!("the system gives no thread: {error}"));
+                }
             }
         }
         if let Some(reader) = &mut self.reader {
@@ -130,7 +138,8 @@ impl Drafts {
             Err(TryRecvError::Empty) => return,
             Err(TryRecvError::Disconnected) => {
                 self.reader = None;
-                return self.fail("reading the work tree met a bug of the daemon".to_owned());
+                return self
+                    .note_failure("reading the work tree met a bug of the daemon".to_owned());
             }
         };
         reader.busy = false;
@@ -141,33 +150,33 @@ impl Drafts {
         };
         let result = match outcome {
             Outcome::Good(engine, _) => {
-                self.serve(hub, engine);
+                self.serve_drafts(hub, engine);
                 "ok"
             }
             Outcome::Rejected(message, findings) => {
                 tracing::warn!(set = "worktree", "rejected: {message}");
-                self.slot.facts().rejected = Some(rejected(None, message, &findings));
+                self.slot.facts().rejected = Some(reject_set(None, message, &findings));
                 "rejected"
             }
             Outcome::Failed(message) => {
-                self.fail(message);
+                self.note_failure(message);
                 "failed"
             }
         };
         hub.metrics().count_reload("worktree", result, took);
     }
 
-    fn serve(&self, hub: &Hub, engine: Engine) {
-        self.slot.settle();
+    fn serve_drafts(&self, hub: &Hub, engine: Engine) {
+        self.slot.clear_trouble();
         let now = self.slot.instant(Timestamp::now());
         let (name, engine) = (self.slot.name.clone(), Arc::new(engine));
         let snapshot = Snapshot::new(name, engine, now, Source::Worktree);
         // An author's daemon: nothing waits for the old one to be taken apart.
-        drop(hub.publish(&self.slot, Arc::new(snapshot)));
+        drop(hub.publish_snapshot(&self.slot, Arc::new(snapshot)));
         tracing::info!(set = "worktree", "serving");
     }
 
-    fn fail(&self, message: String) {
+    fn note_failure(&self, message: String) {
         tracing::warn!(set = "worktree", "cannot load: {message}");
         let failing = Failing {
             commit: None,
@@ -189,7 +198,7 @@ pub(super) struct DraftsLook {
 }
 
 impl Reader {
-    fn start(config: &Config, done: Sender<Hint>) -> std::io::Result<Self> {
+    fn start_reader(config: &Config, done: Sender<Hint>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (report, reports) = channel();
         let mut worker = Worker {
@@ -197,9 +206,11 @@ impl Reader {
             env: config.env.clone(),
             fingerprint: None,
         };
-        background::spawn("refguard-drafts", Way::Little, move || {
+        background::spawn_thread("refguard-drafts", Way::Little, move || {
             while let Ok(order) = inbox.recv() {
-                if report.send(worker.read(order)).is_err() || done.send(Hint::Loaded).is_err() {
+                if report.send(worker.read_drafts(order)).is_err()
+                    || done.send(Hint::Loaded).is_err()
+                {
                     return;
                 }
             }
@@ -219,13 +230,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn read(&mut self, order: Order) -> Report {
+    fn read_drafts(&mut self, order: Order) -> Report {
         let started = Instant::now();
         let root = match Root::find(&self.dir, &self.env) {
             Ok(root) => root,
             Err(error) => return Some((Outcome::Failed(error.to_string()), started.elapsed())),
         };
-        let print = fingerprint(&root);
+        let print = fingerprint_files(&root);
         let unchanged = print
             .as_ref()
             .is_ok_and(|print| self.fingerprint == Some(*print));
@@ -237,7 +248,8 @@ impl Worker {
             self.fingerprint = Some(print);
             read_worktree(&root)
         });
-        let outcome = judge(loaded, Release::CURRENT).map(|set| Engine::new(Arc::new(set)));
+        let outcome =
+            judge_load(loaded, Release::CURRENT).map_value(|set| Engine::new(Arc::new(set)));
         if matches!(outcome, Outcome::Failed(_)) {
             // The next poll finds "other files" again.
             self.fingerprint = None;
@@ -247,7 +259,7 @@ impl Worker {
 }
 
 /// What tells one state of the work tree from another without reading its files.
-fn fingerprint(root: &Root) -> Result<u64> {
+fn fingerprint_files(root: &Root) -> Result<u64> {
     let mut hasher = FxHasher::default();
     worktree_files(root)?.hash(&mut hasher);
     Ok(hasher.finish())
@@ -262,12 +274,12 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut quiet = Quiet::default();
-        quiet.hint(start);
-        quiet.hint(at(30));
-        assert!(!quiet.take(at(60)));
-        assert!(quiet.take(at(80)));
-        assert!(!quiet.take(at(900)));
-        (0..30).for_each(|n| quiet.hint(at(1000 + n * 20)));
-        assert!(quiet.take(at(1500)));
+        quiet.note_hint(start);
+        quiet.note_hint(at(30));
+        assert!(!quiet.take_due(at(60)));
+        assert!(quiet.take_due(at(80)));
+        assert!(!quiet.take_due(at(900)));
+        (0..30).for_each(|n| quiet.note_hint(at(1000 + n * 20)));
+        assert!(quiet.take_due(at(1500)));
     }
 }

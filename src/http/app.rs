@@ -141,7 +141,7 @@ async fn finish(
     } else if !response.headers().contains_key(&COMMIT) {
         let commit = app
             .hub
-            .snapshot(None)
+            .snapshot_of(None)
             .map(|snapshot| commit_value(&snapshot));
         response.headers_mut().insert(
             COMMIT.clone(),

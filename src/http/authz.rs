@@ -204,7 +204,7 @@ async fn decide(
     }
     let snapshot = app
         .hub
-        .snapshot(set.as_deref())
+        .snapshot_of(set.as_deref())
         .map_err(|unserved| refuse_unserved(unserved, options.not_ready))?;
     let request = Request {
         context,

@@ -149,7 +149,7 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         // It waits before the snapshot is taken: a swap in between wakes it.
         let mut turn = pin!(waiter.turn());
         turn.as_mut().enable();
-        let snapshot = app.hub.snapshot(set.as_deref())?;
+        let snapshot = app.hub.snapshot_of(set.as_deref())?;
         let numbers = format
             .has_versions()
             .then(|| snapshot.numbers(app.hub.history()))
@@ -243,7 +243,7 @@ fn wait_time(headers: &HeaderMap) -> Duration {
 /// not given; that of the instant the second since 1970 at which something of the set ended last,
 /// `0` where nothing has.
 fn entity_tag(snapshot: &Snapshot, format: Format, numbers: Option<&Numbers>) -> String {
-    let history = numbers.map_or("0", |numbers| numbers.revision(snapshot.set()));
+    let history = numbers.map_or("0", |numbers| numbers.revision_of(snapshot.set()));
     let instant = snapshot
         .engine
         .instant()
@@ -367,7 +367,7 @@ fn write_bundle(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8
     push_text(&mut body, ",\"policies\":[");
     for (id, policy) in (0..).map(PolicyId).zip(&set.policies) {
         let version =
-            numbers.and_then(|numbers| numbers.number(id, || (&policy.name, &policy.digest)));
+            numbers.and_then(|numbers| numbers.number_of(id, || (&policy.name, &policy.digest)));
         let version = version.map_or_else(|| "null".to_owned(), |number| number.to_string());
         start_item(&mut body, policy.canonical_json());
         let digest = &policy.digest;

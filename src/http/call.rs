@@ -70,7 +70,7 @@ impl<Q: Arguments, P: Arguments> FromRequest<Arc<App>> for Call<Q, P> {
 impl<Q, P> Call<Q, P> {
     /// The snapshot of the set that the query or the header chooses.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
-        Ok(self.app.hub.snapshot(self.set()?.as_deref())?)
+        Ok(self.app.hub.snapshot_of(self.set()?.as_deref())?)
     }
 
     /// The name of the set that the query or the header chooses. The query goes first: a proxy

@@ -86,7 +86,7 @@ impl App {
     /// Hands a line to the thread that writes the log.
     pub(super) fn write_decision(&self, line: String) {
         if let Some(log) = &self.options.decisions {
-            log.lines.write(line);
+            log.lines.write_line(line);
         }
     }
 }

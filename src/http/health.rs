@@ -61,7 +61,7 @@ async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
 /// Requests of a set are answered; else why not. What was rejected is told either way, its content
 /// to who may ask for it: findings quote files, and probes send no token.
 async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
-    let ready = call.app.hub.ready(call.set()?.as_deref());
+    let ready = call.app.hub.ready_snapshot(call.set()?.as_deref());
     if call.head.extensions.get::<Caller>().is_some() {
         return tell_stranger(&call.app.hub.sets(), ready.err());
     }

@@ -135,7 +135,7 @@ async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem
     let before = cursor.map(|VersionNumber(number)| number);
     read_history(&call.app, &snapshot, move |history| match documents {
         true => history.version_page(&name, before),
-        false => history.versions(&name, before),
+        false => history.versions_json(&name, before),
     })
     .await
 }
@@ -145,7 +145,7 @@ async fn version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Respons
     let snapshot = call.snapshot()?;
     let (name, VersionNumber(number)) = call.path;
     read_history(&call.app, &snapshot, move |history| {
-        history.version(&name, number)
+        history.version_json(&name, number)
     })
     .await
 }
@@ -155,7 +155,7 @@ async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> 
     let snapshot = call.snapshot()?;
     let (name, CompareQuery { from, to }) = (call.path, call.query);
     read_history(&call.app, &snapshot, move |history| {
-        history.compare(&name, &from, &to)
+        history.comparison_json(&name, &from, &to)
     })
     .await
 }
@@ -168,7 +168,7 @@ async fn promotions(call: Call<PageQuery>) -> Result<Response, Problem> {
     }
     let (name, cursor) = (snapshot.name.clone(), call.query.cursor);
     read_history(&call.app, &snapshot, move |history| {
-        history.promotions(&name, cursor.as_deref(), size)
+        history.promotions_json(&name, cursor.as_deref(), size)
     })
     .await
 }

@@ -119,7 +119,7 @@ pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
         drop(counts.get_or_create(&ResultLabel { result }));
     }
     let registered = counts.clone();
-    hub.metrics().register(move |registry| {
+    hub.metrics().register_all(move |registry| {
         registry.register(
             "notifications",
             "Events by what became of them, a receiver each",
@@ -216,7 +216,7 @@ impl Desk {
         let source = source_name();
         let mut number = 0_u64;
         loop {
-            for event in watch.look(&self.hub) {
+            for event in watch.look_for_changes(&self.hub) {
                 number += 1;
                 self.hand_out(&event, &format!("{source}-{number}"));
             }

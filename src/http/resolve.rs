@@ -122,7 +122,7 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
         fields,
         strict: asking.strict,
     };
-    if let Some(again) = asking.kept().and_then(|kept| kept.get(question)) {
+    if let Some(again) = asking.kept().and_then(|kept| kept.find_answer(question)) {
         asking.app.measures.repeated.inc();
         if let Some(shadow) = &asking.app.options.shadow {
             shadow.see_body(&asking.snapshot, &bytes);
@@ -137,7 +137,7 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
         Asked::One(context, policies) if asking.is_quick(&context, &policies) => {
             let body = asking.answer_one(context, &policies)?;
             let body = match asking.kept() {
-                Some(kept) => kept.keep(question, body),
+                Some(kept) => kept.keep_answer(question, body),
                 None => body.into(),
             };
             Ok(answer_json(&asking.snapshot, StatusCode::OK, body))
@@ -323,7 +323,12 @@ impl<'a> Answering<'a> {
             .collect();
         let pinned = match pins.is_empty() {
             true => Vec::new(),
-            false => self.asking.app.hub.history().pinned(&pins, self.deadline)?,
+            false => self
+                .asking
+                .app
+                .hub
+                .history()
+                .find_pinned(&pins, self.deadline)?,
         };
         let mut pinned = pinned.into_iter();
         let policies = policies
@@ -396,7 +401,7 @@ fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Pr
 
 /// What tells versions by what is known of them.
 fn numbering(numbers: Option<&Numbers>) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> {
-    move |id, policy| numbers?.number(id, || (policy.name(), policy.digest()))
+    move |id, policy| numbers?.number_of(id, || (policy.name(), policy.digest()))
 }
 
 /// Whether a name is that of a version, which may have to be read from git.

@@ -113,7 +113,8 @@ async fn run(
     });
     let (parked, pace) = (Semaphore::new(limits.parked), Pace::default());
     let measures = Measures::new();
-    hub.metrics().register(|registry| measures.enter(registry));
+    hub.metrics()
+        .register_all(|registry| measures.enter(registry));
     let endpoints = families();
     check(&endpoints).map_err(io::Error::other)?;
     let description = describe(&endpoints)?.to_string().into();

@@ -74,6 +74,6 @@ async fn shadow(call: Call<NoQuery>) -> Result<Response, Problem> {
             "nothing is compared: start the daemon with `--shadow REF`",
         ));
     };
-    let body = to_json(&shadow.report())?;
+    let body = to_json(&shadow.report_counts())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -445,7 +445,9 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     let notifications = args.notify.options()?;
     let target = args.logs.decision_target();
     if let Some(target) = &target {
-        target.check().with_context(|| args.logs.cannot_write())?;
+        target
+            .check_target()
+            .with_context(|| args.logs.cannot_write())?;
     }
     start_logs(&args.logs, print::choose_error_style(shell.color).color)?;
     let sockets = args
@@ -455,8 +457,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         .collect::<Result<Vec<_>>>()?;
 
     let systemd = Systemd::from_process();
-    let daemon =
-        Daemon::start(args.config(lasting_path(&dir)), systemd.clone()).context("cannot start")?;
+    let daemon = Daemon::start_daemon(args.config(lasting_path(&dir)), systemd.clone())
+        .context("cannot start")?;
     let hub = daemon.hub().clone();
     let decisions = match target {
         Some(target) => Some(args.logs.start_decisions(target, &hub)?),
@@ -469,17 +471,17 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
 
     let shadow = args
         .shadow_options(&dir)
-        .map(|options| Shadow::start(hub.clone(), options));
+        .map(|options| Shadow::start_shadow(hub.clone(), options));
     let shadow = shadow.transpose().context("cannot start")?;
     let options = args.options(&dir, credentials.clone(), decisions.clone(), shadow);
     let (listeners, sockets) = listen::into_listeners(sockets);
-    let urge = daemon.urge();
+    let urge = daemon.urge_look();
     let notes = hub.notes().clone();
     let reopened = decisions.clone();
     let hangup = move || {
         let trouble = secrets.read_into(&credentials).err();
         let trouble = trouble.map(|error| format!("kept the old tokens and TLS files: {error:#}"));
-        notes.report(Subject::Reload, "", trouble);
+        notes.report_trouble(Subject::Reload, "", trouble);
         if let Some(log) = &reopened {
             log.reopen();
         }
@@ -487,7 +489,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     };
     let signals = Signals {
         hangup: Box::new(hangup),
-        ending: Box::new(move || systemd.stopping()),
+        ending: Box::new(move || systemd.tell_stopping()),
     };
     let served = http::serve(listeners, hub, options, signals).context("cannot serve");
     sockets.into_iter().for_each(SocketFile::remove);
@@ -669,7 +671,7 @@ impl LogArgs {
     }
 
     fn start_decisions(&self, target: LogTarget, hub: &Hub) -> Result<Arc<DecisionLog>> {
-        let lines = LineLog::start(target, hub).with_context(|| self.cannot_write())?;
+        let lines = LineLog::start_writer(target, hub).with_context(|| self.cannot_write())?;
         Ok(Arc::new(DecisionLog::new(
             lines,
             self.decision_sample,

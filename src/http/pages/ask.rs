@@ -222,7 +222,11 @@ fn requested(app: &App, typed: &str) -> Result<Vec<Requested>, Problem> {
     let mut found = Vec::new();
     for name in names {
         match name.contains('@') {
-            true => found.extend(app.hub.history().pinned(&[name.to_owned()], deadline)?),
+            true => found.extend(
+                app.hub
+                    .history()
+                    .find_pinned(&[name.to_owned()], deadline)?,
+            ),
             false => found.push(Requested::Named(name.to_owned())),
         }
     }

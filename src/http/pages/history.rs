@@ -64,7 +64,7 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
         Some(known) => known,
         None => {
             let hub = visit.app.hub.clone();
-            let analysis = move || Ok(hub.history().difference(&before, &after)?);
+            let analysis = move || Ok(hub.history().difference_between(&before, &after)?);
             visit.app.analysts.run(analysis).await?
         }
     };
@@ -100,7 +100,7 @@ pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
             visit
                 .app
                 .analysts
-                .run(move || Ok(hub.history().change(&name)?))
+                .run(move || Ok(hub.history().change_of(&name)?))
                 .await?
         }
     };

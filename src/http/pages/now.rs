@@ -59,7 +59,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
 
     let now = Timestamp::now();
     let sets = status.sets.iter().map(|set| {
-        let (unserved, endings) = match app.hub.snapshot(Some(&set.name)) {
+        let (unserved, endings) = match app.hub.snapshot_of(Some(&set.name)) {
             Ok(snapshot) => (None, next_endings(snapshot.set(), now)),
             Err(why) => (Some(why.to_string()), Vec::new()),
         };
@@ -102,7 +102,7 @@ async fn read_standings(app: Arc<App>, names: Vec<String>) -> ByName {
         let standing = |name: String| {
             let standing = hub
                 .history()
-                .standing(&name)
+                .standing_at(&name)
                 .map_err(|error| error.to_string());
             (name, standing)
         };

@@ -117,7 +117,7 @@ pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
     let app = visit.app.clone();
     let made = visit.app.historians.run(move || {
         let history = app.hub.history();
-        let compared = history.compared(&asked.name, &asked.from, &asked.to)?;
+        let compared = history.compare_versions(&asked.name, &asked.from, &asked.to)?;
         let text = |number| history.version_text(&asked.name, number);
         let documents = (text(numbers.0)?, text(numbers.1)?);
         let versions = &history.version_list(&asked.name)?;

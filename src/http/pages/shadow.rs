@@ -18,7 +18,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     };
     let frame = visit.frame("Shadow", Section::Shadow);
     let made = app.page_makers.run(move || {
-        let (report, trouble) = (shadow.report(), shadow.trouble());
+        let (report, trouble) = (shadow.report_counts(), shadow.trouble());
         let ask = |sample: &ShadowSample| ask_address(&report, sample);
         Ok(shadow_page(&frame, &report, trouble.as_deref(), &ask))
     });

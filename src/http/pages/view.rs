@@ -162,7 +162,7 @@ impl Visit {
         let hub = &self.app.hub;
         let name = hub.set_name(Some(wanted.set).filter(|name| !name.is_empty()))?;
         let instant = wanted.instant()?;
-        let current = hub.snapshot(Some(&name));
+        let current = hub.snapshot_of(Some(&name));
         if wanted.at.trim().is_empty() {
             let current = current?;
             return self
