@@ -7,7 +7,8 @@
 //! itself keeps every attachment.
 //!
 //! The follower compares with the wall clock every so often instead of sleeping until an instant:
-//! its sleep knows nothing of a machine that was suspended or of a clock that was set.
+//! its sleep knows nothing of a machine that was suspended or of a clock that was set. Whoever asks
+//! before it has looked gets the set without what has ended all the same (`Slot::snapshot_at`).
 
 use std::fs;
 use std::io::{self, Write};
@@ -46,10 +47,11 @@ pub(super) fn leave_expired(
     clock: Timestamp,
 ) -> Option<(Arc<Snapshot>, Option<Arc<Snapshot>>)> {
     let served = slot.snapshot()?;
-    let now = slot.instant(clock);
-    served.engine.valid_until().filter(|until| *until <= now)?;
+    let next = slot.snapshot_at(slot.instant(clock))?;
+    if Arc::ptr_eq(&served, &next) {
+        return None;
+    }
 
-    let next = Arc::new(served.as_of(now));
     let retired = hub.publish_snapshot(slot, next.clone());
     let (expired, instant) = (
         next.engine.expired_attachments().len(),
@@ -190,6 +192,27 @@ mod tests {
             3,
             "the documents are all there"
         );
+    }
+
+    #[test]
+    fn a_reader_that_comes_before_the_follower_gets_what_it_will_publish() {
+        let (hub, slot) = (hub(), slot(at("01T00:00:00")));
+        let counted = |clock| {
+            let snapshot = slot.snapshot_at(clock).unwrap();
+            snapshot.engine.set().attachments.len()
+        };
+        assert_eq!(counted(at("10T11:59:59.999")), 3);
+        assert_eq!((counted(at("10T12:00:00")), left(&slot)), (1, 3));
+        let first = slot.snapshot_at(at("10T12:00:00")).unwrap();
+        let second = slot.snapshot_at(at("10T12:00:01")).unwrap();
+        assert!(Arc::ptr_eq(&first, &second), "made once");
+        // The clock is set back before the follower looks.
+        assert_eq!(counted(at("09T00:00:00")), 1);
+        let (published, _) = leave_expired(&hub, &slot, at("09T00:00:00")).unwrap();
+        assert!(Arc::ptr_eq(&first, &published));
+        assert_eq!(counted(at("09T00:00:00")), 1);
+        // Two instants in one sleep.
+        assert_eq!((counted(at("25T00:00:00")), left(&slot)), (0, 1));
     }
 
     #[test]

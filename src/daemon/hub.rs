@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
 use super::clients::{ClientTally, Clients};
 use super::history::History;
@@ -79,7 +80,7 @@ impl Hub {
         if self.refuse_stale && self.is_stale(&slot) {
             return Err(Unserved::Stale(slot.name.to_string()));
         }
-        slot.snapshot()
+        slot.snapshot_at(Timestamp::now())
             .ok_or_else(|| not_ready(&slot.name, Some(&slot)))
     }
 

@@ -1,7 +1,7 @@
 //! One set's place in the daemon: the snapshot that is served, and what is known of its ref.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -16,16 +16,28 @@ use crate::repo::CommitId;
 /// A set's snapshot behind an atomic pointer.
 ///
 /// INVARIANT (one writer): only the follower's thread swaps the snapshot and writes the facts. A
-/// reader takes the `Arc` once and answers wholly from it.
+/// reader takes the `Arc` once and answers wholly from it. A reader that comes between an instant
+/// and the follower's swap makes what the follower will swap in, and keeps it in `ahead`.
 pub(super) struct Slot {
     /// An environment's name, or `worktree`.
     pub name: Arc<str>,
     snapshot: ArcSwapOption<Snapshot>,
+    /// What a reader made because something of `snapshot` had ended.
+    ahead: ArcSwapOption<Ahead>,
+    /// Held by the reader that makes it, so that many make one.
+    making: Mutex<()>,
     started: Instant,
     /// Milliseconds from `started` to the last successful reading of the ref, plus one; 0: never
     /// read.
     checked: AtomicU64,
     facts: Mutex<Facts>,
+}
+
+/// A snapshot as it is after an instant at which something of it ended.
+struct Ahead {
+    /// The snapshot that it was made of; weak, so that it is dropped when it is replaced.
+    of: Weak<Snapshot>,
+    snapshot: Arc<Snapshot>,
 }
 
 /// What the follower knows of a set's ref.
@@ -55,15 +67,53 @@ impl Slot {
         Arc::new(Self {
             name: name.into(),
             snapshot: ArcSwapOption::empty(),
+            ahead: ArcSwapOption::empty(),
+            making: Mutex::default(),
             started: Instant::now(),
             checked: AtomicU64::new(0),
             facts: Mutex::new(facts),
         })
     }
 
-    /// What is served.
+    /// What the follower has put here.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.load_full()
+    }
+
+    /// What answers a request by a clock: the snapshot, without what has ended of it since. The
+    /// follower may be a moment late; no answer is.
+    pub fn snapshot_at(&self, clock: Timestamp) -> Option<Arc<Snapshot>> {
+        let snapshot = self.snapshot()?;
+        if snapshot.engine.valid_until().is_none() {
+            return Some(snapshot);
+        }
+        if let Some(ahead) = self.ahead_of(&snapshot, clock) {
+            return Some(ahead);
+        }
+        if lasts_at(&snapshot, clock) {
+            return Some(snapshot);
+        }
+
+        let _making = lock_unpoisoned(&self.making);
+        let made = self.ahead_of(&snapshot, clock).unwrap_or_else(|| {
+            let ahead = Arc::new(snapshot.as_of(self.instant(clock)));
+            // Also where the clock runs back before the follower looks at it.
+            self.raise_floor(ahead.engine.instant());
+            self.ahead.store(Some(Arc::new(Ahead {
+                of: Arc::downgrade(&snapshot),
+                snapshot: ahead.clone(),
+            })));
+            ahead
+        });
+        Some(made)
+    }
+
+    /// What a reader made of a snapshot, where nothing of that has ended by a clock.
+    fn ahead_of(&self, snapshot: &Arc<Snapshot>, clock: Timestamp) -> Option<Arc<Snapshot>> {
+        let ahead = self.ahead.load();
+        let ahead = ahead.as_ref()?;
+        let is_of_it = std::ptr::eq(ahead.of.as_ptr(), Arc::as_ptr(snapshot));
+        (is_of_it && lasts_at(&ahead.snapshot, clock)).then(|| ahead.snapshot.clone())
     }
 
     /// Puts a snapshot in the place of the one that is served, which is returned.
@@ -144,7 +194,7 @@ impl Slot {
 
     /// The set's object in `/v1/status`.
     pub fn status(&self, stale: bool) -> SetStatus {
-        let snapshot = self.snapshot();
+        let snapshot = self.snapshot_at(Timestamp::now());
         let served = snapshot.as_deref();
         let facts = self.facts();
         let ref_commit = facts.ref_commit.map(|commit| commit.to_string());
@@ -176,4 +226,12 @@ impl Slot {
             stale,
         }
     }
+}
+
+/// Whether nothing of a snapshot has ended by a clock.
+fn lasts_at(snapshot: &Snapshot, clock: Timestamp) -> bool {
+    snapshot
+        .engine
+        .valid_until()
+        .is_none_or(|until| clock < until)
 }

@@ -1,13 +1,15 @@
 //! Attachments that end while a daemon serves them: no commit, no restart, and no way back.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Daemon, Repo, policy, refguard, until};
+use crate::support::{Client, Clock, Daemon, Repo, policy, refguard, until};
 
 /// So many whole seconds from now, at least.
 fn soon(seconds: u64) -> Timestamp {
@@ -250,4 +252,158 @@ fn a_folder_without_git_follows_the_clock_too() {
         ask().unwrap()["guardrails"] == json!(["stays"])
     });
     assert!(Timestamp::now() >= at);
+}
+
+/// A daemon whose wall clock is that of the test, and whose zone has daylight saving.
+fn start_by(clock: &Clock, dir: &Path, options: &[&str]) -> Daemon {
+    let mut command = refguard();
+    clock.bind(&mut command);
+    command.env("TZ", "Europe/Berlin");
+    Daemon::start_with(command, dir, options)
+}
+
+fn second_of(text: &str) -> i64 {
+    text.parse::<Timestamp>().unwrap().as_second()
+}
+
+/// What every request gets, from whatever set there is.
+fn answered(daemon: &Daemon) -> Vec<String> {
+    let mut reply = daemon.post("/v1/resolve", r#"{"context":{"model":"m"}}"#);
+    until("served", || {
+        if reply.status != 200 {
+            reply = daemon.post("/v1/resolve", r#"{"context":{"model":"m"}}"#);
+        }
+        reply.status == 200
+    });
+    serde_json::from_value(reply.json()["guardrails"].clone()).unwrap()
+}
+
+#[test]
+fn the_first_answer_at_the_instant_is_without_what_ended_wherever_the_clock_jumps() {
+    let at = second_of("2030-06-15T12:00:00Z");
+    let Some(clock) = Clock::at(at - 1) else {
+        return;
+    };
+    let repo = repository("2030-06-15T12:00:00Z");
+    let state = repo.beside("state");
+    let options = ["--state-dir", state.to_str().unwrap(), "--poll", "1h"];
+    let daemon = start_by(&clock, &repo.path(), &options);
+    daemon.until("served", |set| set["commit"].is_string());
+    assert_eq!(answered(&daemon), ALL, "a second before");
+
+    // Both end at that second: no answer that is asked for then has either.
+    clock.set(at);
+    assert_eq!(answered(&daemon), LEFT);
+    let status = daemon.set();
+    assert_eq!(second_of(status["instant"].as_str().unwrap()), at);
+    // What is told everywhere is the same instant.
+    let bundle = daemon.get("/v1/bundle").json();
+    assert_eq!(bundle["instant"], status["instant"]);
+    assert_eq!(resolve(&daemon)["valid_until"], status["valid_until"]);
+
+    clock.set(at - 3600);
+    assert_eq!(answered(&daemon), LEFT, "a clock that is set back");
+    until("the instant is kept", || {
+        let folders = fs::read_dir(&state).into_iter().flatten();
+        folders
+            .map(|entry| entry.unwrap().path())
+            .flat_map(|path| fs::read_dir(path).into_iter().flatten())
+            .any(|entry| entry.unwrap().file_name() == "instant-production")
+            || state.join("instant-production").exists()
+    });
+    daemon.stop();
+    let daemon = start_by(&clock, &repo.path(), &options);
+    daemon.until("served", |set| set["commit"].is_string());
+    assert_eq!(
+        answered(&daemon),
+        LEFT,
+        "and a restart with the clock set back"
+    );
+}
+
+#[test]
+fn a_machine_that_was_suspended_over_an_instant_wakes_up_behind_it() {
+    let at = second_of("2030-06-15T12:00:00Z");
+    let Some(clock) = Clock::at(at - 1) else {
+        return;
+    };
+    let repo = repository("2030-06-15T12:00:00Z");
+    let daemon = start_by(&clock, &repo.path(), &["--poll", "1h"]);
+    daemon.until("served", |set| set["commit"].is_string());
+    assert_eq!(answered(&daemon), ALL);
+
+    // The question comes while it sleeps, and is answered when it wakes up a week later.
+    daemon.signal("STOP");
+    let mut client = Client::new(&daemon.address);
+    let json = [("Content-Type", "application/json")];
+    client.send("POST", "/v1/resolve", &json, r#"{"context":{"model":"m"}}"#);
+    clock.set(at + 7 * 24 * 3600);
+    daemon.signal("CONT");
+    assert_eq!(client.reply().unwrap().json()["guardrails"], json!(LEFT));
+}
+
+#[test]
+fn an_hour_that_the_clocks_show_twice_or_never_ends_nothing_early_or_late() {
+    // In Berlin 02:30 is there twice on 2030-10-27, and not at all on 2030-03-31: an instant has an
+    // offset, so it is one moment whatever the zone of the machine.
+    for (expires, due) in [
+        ("2030-10-27T02:30:00+02:00", "2030-10-27T00:30:00Z"),
+        ("2030-10-27T02:30:00+01:00", "2030-10-27T01:30:00Z"),
+        ("2030-03-31T02:30:00+01:00", "2030-03-31T01:30:00Z"),
+        ("2030-10-27", "2030-10-28T00:00:00Z"),
+    ] {
+        let at = second_of(due);
+        let Some(clock) = Clock::at(at - 1) else {
+            return;
+        };
+        let repo = repository(expires);
+        let daemon = start_by(&clock, &repo.path(), &["--poll", "1h"]);
+        daemon.until("served", |set| set["commit"].is_string());
+        assert_eq!(answered(&daemon), ALL, "{expires}");
+        assert_eq!(next_expiry(&daemon), Some(at), "{expires}");
+        clock.set(at);
+        assert_eq!(answered(&daemon), LEFT, "{expires}");
+    }
+}
+
+#[test]
+fn a_mounted_config_map_follows_the_clock_over_its_swaps() {
+    let at = second_of("2030-06-15T12:00:00Z");
+    let Some(clock) = Clock::at(at - 1) else {
+        return;
+    };
+    let top = tempfile::tempdir().unwrap();
+    let mount = top.path();
+    let fill = |version: &str, names: &[&str]| {
+        fs::create_dir(mount.join(version)).unwrap();
+        let texts: Vec<String> = names
+            .iter()
+            .map(|name| ending(name, "2030-06-15T12:00:00Z"))
+            .chain([policy("stays", "stays")])
+            .collect();
+        fs::write(mount.join(version).join("p.yaml"), texts.join("---\n")).unwrap();
+    };
+    fill("..2030_1", &["one"]);
+    symlink("..2030_1", mount.join("..data")).unwrap();
+    symlink("..data/p.yaml", mount.join("p.yaml")).unwrap();
+    let daemon = start_by(&clock, mount, &["--worktree"]);
+    assert_eq!(answered(&daemon), ["one", "stays"]);
+
+    // As the kubelet does it, with two that end at one instant.
+    let before = daemon.set()["digest"].clone();
+    fill("..2030_2", &["one", "two"]);
+    symlink("..2030_2", mount.join("..data_tmp")).unwrap();
+    fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    let second = daemon.until("swapped", |set| set["digest"] != before);
+    assert_eq!(answered(&daemon), ["one", "stays", "two"]);
+    clock.set(at);
+    assert_eq!(answered(&daemon), ["stays"]);
+
+    // Behind the instant another swap brings what has ended, and the clock is set back.
+    clock.set(at - 60);
+    fill("..2030_3", &["one", "three"]);
+    symlink("..2030_3", mount.join("..data_tmp")).unwrap();
+    fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    daemon.until("swapped again", |set| set["digest"] != second["digest"]);
+    assert_eq!(answered(&daemon), ["stays"]);
 }

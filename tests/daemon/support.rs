@@ -538,3 +538,46 @@ fn read_reply_without_body(stream: &mut impl BufRead) -> std::io::Result<Reply> 
         body: String::new(),
     })
 }
+
+/// A clock that a test sets, for a program that is started with [`Clock::bind`]: its wall clock
+/// stands at a second until it is set to another. Time that passes is measured as ever.
+pub struct Clock {
+    dir: TempDir,
+    library: PathBuf,
+}
+
+impl Clock {
+    /// `None` where libfaketime is not there, which the test says; CI must have it.
+    pub fn at(second: i64) -> Option<Self> {
+        let folders = fs::read_dir("/usr/lib").into_iter().flatten();
+        let library = folders
+            .map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"))
+            .find(|path| path.is_file());
+        let Some(library) = library else {
+            assert!(!required("faketime"), "libfaketime is not installed");
+            eprintln!("skipped: libfaketime is not installed");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Self { dir, library };
+        clock.set(second);
+        Some(clock)
+    }
+
+    /// Sets it, forwards or back.
+    pub fn set(&self, second: i64) {
+        let next = self.dir.path().join("next");
+        fs::write(&next, format!("{second}\n")).unwrap();
+        fs::rename(next, self.dir.path().join("now")).unwrap();
+    }
+
+    /// Has a program tell its time by this clock.
+    pub fn bind(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("FAKETIME_TIMESTAMP_FILE", self.dir.path().join("now"))
+            .env("FAKETIME_FMT", "%s")
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+}
