@@ -380,7 +380,7 @@ fn rows() -> usize {
     std::env::var("REFGUARD_REPLAY_ROWS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(3_000)
+        .unwrap_or(100_000)
 }
 
 /// The guardrails of each request of a batch.

@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
+use jiff::civil::Weekday;
+
 use crate::support::TestRepo;
 
 const ATTACHED: &str =
@@ -132,6 +135,68 @@ fn a_freeze_that_is_over_stops_nobody_and_an_allow_without_one_is_not_recorded()
     assert!(!last_message(&repo, "production").contains("Allow"));
 }
 
+/// A freeze of the whole of two days of the week by the clocks of a zone.
+fn weekly(days: [Weekday; 2], zone: &str) -> String {
+    let names = days.map(|day| match day {
+        Weekday::Monday => "mon",
+        Weekday::Tuesday => "tue",
+        Weekday::Wednesday => "wed",
+        Weekday::Thursday => "thu",
+        Weekday::Friday => "fri",
+        Weekday::Saturday => "sat",
+        Weekday::Sunday => "sun",
+    });
+    format!(
+        "freeze: [{{days: [{}], from: \"00:00\", to: \"24:00\", timezone: {zone}, reason: nobody}}]",
+        names.join(", ")
+    )
+}
+
+#[test]
+fn a_weekly_freeze_is_in_force_on_its_days_in_its_zone_only() {
+    // The clocks of these two are 26 hours apart: on both days it never is in both.
+    let (here, there) = ("Pacific/Kiritimati", "Etc/GMT+12");
+    let today = Timestamp::now().in_tz(here).unwrap().weekday();
+    let days = [today, today.next()];
+    let word = "frozen until 20";
+
+    let repo = promoted(&weekly(days, here));
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
+    let before = repo.id("production");
+    let refused = repo.run(["promote"]).fails(1);
+    assert!(
+        refused.contains(&format!("refused: gate `freeze`: {word}")),
+        "{refused}"
+    );
+    let dry = repo.run(["promote", "--dry-run"]).ends(1);
+    assert!(dry.stderr.contains(word), "{}", dry.stderr);
+    let status = repo.run(["status"]).ok();
+    assert!(
+        status.contains(&format!("! production: {word}")) && status.contains(": nobody"),
+        "{status}"
+    );
+    assert_eq!(repo.id("production"), before);
+    // It ends at a midnight of that zone, which is 10:00 in UTC.
+    let json = repo.run(["status", "--format", "json"]).json();
+    let until = json["environments"].as_array().unwrap().iter();
+    let until = until
+        .filter_map(|it| it["freeze"]["until"].as_str())
+        .collect::<Vec<_>>();
+    assert!(
+        matches!(until.as_slice(), [until] if until.ends_with("T10:00:00Z")),
+        "{until:?}"
+    );
+
+    let repo = promoted(&weekly(days, there));
+    repo.policy("base", "guardrails: {add: [pii, audit]}")
+        .commit("two");
+    let dry = repo.run(["promote", "--dry-run"]).ends(0);
+    assert!(!dry.stderr.contains("frozen"), "{}", dry.stderr);
+    assert!(!repo.run(["status"]).ok().contains("frozen"));
+    repo.run(["promote"]).ok();
+}
+
 #[test]
 fn a_commit_that_removes_its_own_freeze_is_frozen_all_the_same() {
     let repo = promoted(FROZEN);
@@ -180,6 +245,21 @@ fn a_set_soaks_where_it_comes_from_before_it_moves_on() {
         "{status}"
     );
 
+    let dry = repo.run(["promote", "--dry-run"]).ends(1);
+    assert!(
+        dry.stderr.contains("refused: gate `soak`: the set was in"),
+        "{}",
+        dry.stderr
+    );
+    let dry = repo
+        .run(["promote", "--dry-run", "--allow-soak", "a key leaks"])
+        .ends(0);
+    assert!(
+        dry.stderr.contains("allowed: gate `soak`"),
+        "{}",
+        dry.stderr
+    );
+
     repo.run(["promote", "--allow-soak", "a key leaks"]).ok();
     assert!(last_message(&repo, "production").contains("Refguard-Allow: soak a key leaks"));
 }
@@ -202,6 +282,8 @@ fn a_set_that_has_soaked_moves_on_also_when_its_source_has_gone_further() {
 
     let refused = repo.run(["promote"]).fails(1);
     assert!(refused.contains("gate `soak`"), "{refused}");
+    let dry = repo.run(["promote", "--dry-run", &soaked]).ends(0);
+    assert!(!dry.stderr.contains("soak"), "{}", dry.stderr);
     repo.run(["promote", &soaked]).ok();
 }
 

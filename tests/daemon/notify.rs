@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{Daemon, JSON, PATIENCE, Repo, refguard, until};
 
@@ -67,7 +68,16 @@ impl Desk {
 
     /// The next event: its type without what stands before it, and its data.
     fn event(&self) -> (String, Value) {
+        self.signed_event(None)
+    }
+
+    /// The same, signed with a secret.
+    fn signed_event(&self, secret: Option<&str>) -> (String, Value) {
         let (head, body) = self.next();
+        match secret {
+            Some(secret) => assert_signed(&head, &body, secret),
+            None => assert!(!head.contains("X-Refguard-Signature"), "{head}"),
+        }
         assert!(
             head.starts_with("POST /hook?key=secret HTTP/1.0\r\n"),
             "{head}"
@@ -105,6 +115,35 @@ fn read_request(stream: impl Read) -> Option<(String, String)> {
     let mut body = vec![0; length.parse().ok()?];
     stream.read_exact(&mut body).ok()?;
     Some((head, String::from_utf8(body).ok()?))
+}
+
+/// HMAC-SHA256 as RFC 2104 has it, in hex, for keys of a block at most.
+fn sign(key: &[u8], body: &[u8]) -> String {
+    let mut block = [0_u8; 64];
+    block[..key.len()].copy_from_slice(key);
+    let padded = |with: u8| block.map(|byte| byte ^ with);
+    let inner = Sha256::new().chain_update(padded(0x36)).chain_update(body);
+    let outer = Sha256::new()
+        .chain_update(padded(0x5c))
+        .chain_update(inner.finalize());
+    let digest = outer.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A request has the signature of its own body, once.
+fn assert_signed(head: &str, body: &str, secret: &str) {
+    let due = format!("sha256={}", sign(secret.as_bytes(), body.as_bytes()));
+    let found: Vec<&str> = head
+        .lines()
+        .filter_map(|line| line.strip_prefix("X-Refguard-Signature: "))
+        .collect();
+    assert_eq!(found, [due], "{head}{body}");
+}
+
+#[test]
+fn the_receivers_way_to_sign_is_that_of_rfc_4231() {
+    let due = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(sign(b"Jefe", b"what do ya want for nothing?"), due);
 }
 
 #[test]
@@ -196,7 +235,7 @@ fn a_receiver_that_fails_hangs_and_comes_back_gets_all_and_is_in_nobodys_way() {
             .starts_with("refguard, served: `production`"),
         "{text}"
     );
-    assert!(head.contains("X-Refguard-Signature: sha256="), "{head}");
+    assert_signed(&head, &body, "Jefe");
 
     // While one fails and then hangs, sets are swapped, requests are answered, and the other one is
     // told.
@@ -208,12 +247,15 @@ fn a_receiver_that_fails_hangs_and_comes_back_gets_all_and_is_in_nobodys_way() {
     });
     let second = repo.promote(&repo.generation(2));
     daemon.until_served(&second);
-    assert!(quick.next().1.contains(&second));
+    let (head, body) = quick.next();
+    assert!(body.contains(&second), "{body}");
+    assert_signed(&head, &body, "Jefe");
     assert_eq!(daemon.guardrails(), ["gen-2"]);
 
     slow.mode.store(TAKES, Ordering::SeqCst);
-    let (first_kind, first) = slow.event();
-    let (second_kind, data) = slow.event();
+    // What was sent again is signed as at first.
+    let (first_kind, first) = slow.signed_event(Some("Jefe"));
+    let (second_kind, data) = slow.signed_event(Some("Jefe"));
     assert_eq!(
         (first_kind.as_str(), second_kind.as_str()),
         ("served", "served")
