@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::http::{Deadline, TlsClient, connect, host_name, read_answer};
+use crate::http::{Deadline, TlsClient, connect_to, host_name, read_answer};
 
 /// How long one daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ pub(in crate::cli) fn trusted_authorities(file: Option<&Path>) -> Result<TlsClie
     };
     let named = || format!("`{}`", path.display());
     let pem = std::fs::read(path).with_context(|| format!("cannot read {}", named()))?;
-    TlsClient::trusting(&pem)
+    TlsClient::trust_roots(&pem)
         .map_err(anyhow::Error::msg)
         .with_context(named)
 }
@@ -185,11 +185,11 @@ impl<'a> Asker<'a> {
 
     fn ask(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
         let token = self.token.as_deref();
-        let deadline = Deadline::within(ANSWER);
+        let deadline = Deadline::from_now(ANSWER);
         let request = |host: &str| write_request(host, method, path, token);
         let answer = match *address {
             Address::Http(host) => {
-                let stream = connect(host, 80, &deadline)?;
+                let stream = connect_to(host, 80, &deadline)?;
                 read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }
             Address::Https(host) => {
@@ -197,9 +197,9 @@ impl<'a> Asker<'a> {
                     .tls
                     .as_ref()
                     .context("there is no authority to trust")?;
-                let stream = connect(host, 443, &deadline)?;
+                let stream = connect_to(host, 443, &deadline)?;
                 let stream = tls
-                    .open(stream, host_name(host))
+                    .open_connection(stream, host_name(host))
                     .map_err(anyhow::Error::msg)?;
                 read_answer(stream, request(host).as_bytes(), MAX_ANSWER, &deadline)
             }

@@ -61,14 +61,14 @@ pub(super) struct App {
 }
 
 /// Routes each request to the endpoint of its path and method.
-pub(super) fn router(app: Arc<App>, endpoints: Vec<Endpoint>) -> Router {
+pub(super) fn build_router(app: Arc<App>, endpoints: Vec<Endpoint>) -> Router {
     let routes = endpoints
         .into_iter()
         .fold(Router::new(), |router, endpoint| {
             router.route(endpoint.path, endpoint.route)
         });
     let routes = if app.options.pages {
-        routes.merge(pages::routes())
+        routes.merge(pages::page_routes())
     } else {
         routes
     };
@@ -76,7 +76,7 @@ pub(super) fn router(app: Arc<App>, endpoints: Vec<Endpoint>) -> Router {
         .fallback(refuse_path)
         .method_not_allowed_fallback(refuse_method)
         .layer(CatchPanicLayer::custom(report_panic))
-        .layer(middleware::from_fn_with_state(app.clone(), finish))
+        .layer(middleware::from_fn_with_state(app.clone(), finish_answer))
         .with_state(app)
 }
 
@@ -101,7 +101,7 @@ fn report_panic(_: Box<dyn std::any::Any + Send>) -> Response {
 
 /// The answer to a request that may not be answered otherwise, for who asks, or because its
 /// connection is one of those beyond the limit, which are for probes.
-fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
+fn refuse_request(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     let path = request.uri().path();
     if request.extensions().get::<OnReserve>().is_some() && !guard::is_open(path) {
         let detail = "too many connections are open: see the limit `--max-connections`";
@@ -110,14 +110,14 @@ fn refusal(app: &App, request: &Request, caller: Caller) -> Option<Response> {
     if app.options.pages && pages::is_page(path) {
         return pages::access::refusal(app, request, caller);
     }
-    guard::judge(app, request.headers(), path, caller)
+    guard::judge_caller(app, request.headers(), path, caller)
         .err()
         .map(IntoResponse::into_response)
 }
 
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
 /// headers of `/v1/authz`, and its place in the metrics.
-async fn finish(
+async fn finish_answer(
     State(app): State<Arc<App>>,
     matched: Option<MatchedPath>,
     mut request: Request,
@@ -125,11 +125,11 @@ async fn finish(
 ) -> Response {
     let started = std::time::Instant::now();
     let is_authz = authz::is_authz(request.uri().path());
-    let caller = guard::recognise(&app, &request);
+    let caller = guard::recognise_caller(&app, &request);
     if caller != Caller::Known {
         request.extensions_mut().insert(caller);
     }
-    let mut response = match refusal(&app, &request, caller) {
+    let mut response = match refuse_request(&app, &request, caller) {
         None => next.run(request).await,
         Some(refusal) => refusal,
     };
@@ -149,11 +149,11 @@ async fn finish(
         );
     }
     if is_authz {
-        authz::complete(response.headers_mut());
+        authz::complete_headers(response.headers_mut());
     }
 
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
     app.measures
-        .request(route, response.status(), started.elapsed());
+        .count_request(route, response.status(), started.elapsed());
     response
 }

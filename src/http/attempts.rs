@@ -24,7 +24,7 @@ pub(super) enum Peer {
 
 impl Peer {
     /// Of an address.
-    pub fn at(address: IpAddr) -> Self {
+    pub fn of_address(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => {
                 let network = u128::from(address) & !u128::from(u64::MAX);
@@ -57,7 +57,7 @@ struct Wrong {
 
 impl Wrong {
     /// How many still count.
-    fn left(self, now: Instant) -> u32 {
+    fn count_left(self, now: Instant) -> u32 {
         let passed = now.saturating_duration_since(self.at).as_secs() / FORGIVEN.as_secs();
         self.count
             .saturating_sub(u32::try_from(passed).unwrap_or(u32::MAX))
@@ -68,19 +68,21 @@ impl Attempts {
     /// Whether a peer may try now.
     pub fn may_try(&self, peer: Peer, now: Instant) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&peer).is_none_or(|wrong| wrong.left(now) < MOST)
+        known
+            .get(&peer)
+            .is_none_or(|wrong| wrong.count_left(now) < MOST)
     }
 
     /// A peer has sent a wrong token.
-    pub fn note(&self, peer: Peer, now: Instant) {
+    pub fn note_wrong_token(&self, peer: Peer, now: Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_PEERS {
-            known.retain(|_, wrong| wrong.left(now) > 0);
+            known.retain(|_, wrong| wrong.count_left(now) > 0);
         }
         if known.len() >= MAX_PEERS {
             known.clear();
         }
-        let count = known.get(&peer).map_or(0, |wrong| wrong.left(now));
+        let count = known.get(&peer).map_or(0, |wrong| wrong.count_left(now));
         known.insert(
             peer,
             Wrong {
@@ -98,19 +100,19 @@ mod tests {
     #[test]
     fn a_peer_waits_after_ten_wrong_tokens_and_others_do_not() {
         let (attempts, now) = (Attempts::default(), Instant::now());
-        let peer = Peer::at("2001:db8::1".parse().unwrap());
+        let peer = Peer::of_address("2001:db8::1".parse().unwrap());
         for _ in 0..MOST {
             assert!(attempts.may_try(peer, now));
-            attempts.note(peer, now);
+            attempts.note_wrong_token(peer, now);
         }
         assert!(!attempts.may_try(peer, now));
-        assert!(!attempts.may_try(Peer::at("2001:db8::ffff".parse().unwrap()), now));
-        assert!(attempts.may_try(Peer::at("192.0.2.1".parse().unwrap()), now));
+        assert!(!attempts.may_try(Peer::of_address("2001:db8::ffff".parse().unwrap()), now));
+        assert!(attempts.may_try(Peer::of_address("192.0.2.1".parse().unwrap()), now));
         assert!(attempts.may_try(Peer::Socket, now));
         assert!(attempts.may_try(peer, now + FORGIVEN));
         assert_eq!(peer.to_string(), "2001:db8::/64");
         assert_eq!(
-            Peer::at("::ffff:192.0.2.1".parse().unwrap()).to_string(),
+            Peer::of_address("::ffff:192.0.2.1".parse().unwrap()).to_string(),
             "192.0.2.1"
         );
     }

@@ -16,7 +16,7 @@ use refguard_core::resolve::{Context, Request};
 
 use super::app::App;
 use super::body::read_body;
-use super::call::{AnyQuery, Call, decode, decoded_header, single_header};
+use super::call::{AnyQuery, Call, decode_percent, decoded_header, single_header};
 use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values};
 use super::forwarded::{Asked, Forwarded, Refusal, read_request};
 use super::problem::Problem;
@@ -109,16 +109,16 @@ pub(super) fn is_authz(path: &str) -> bool {
 }
 
 /// Adds the headers that an answer lacks, empty.
-pub(super) fn complete(headers: &mut HeaderMap) {
+pub(super) fn complete_headers(headers: &mut HeaderMap) {
     for name in [&GUARDRAILS, &POLICIES, &COMMIT] {
         headers.entry(name).or_insert(HeaderValue::from_static(""));
     }
 }
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn authz_endpoints() -> Vec<Endpoint> {
     let describe = |endpoint: Endpoint| {
         endpoint
-            .about(
+            .with_summary(
                 Tag::Authz,
                 "Decide a request from its headers (forward auth)",
             )
@@ -158,7 +158,7 @@ async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
         false => call.set()?,
     };
     let uri = single_header(&call.head.headers, "x-forwarded-uri")?.map(str::to_owned);
-    decide(&call.app, set, uri, call.head.headers, call.body).await
+    decide_request(&call.app, set, uri, call.head.headers, call.body).await
 }
 
 /// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that
@@ -181,10 +181,10 @@ async fn decide_below<P>(call: Call<AnyQuery, P>) -> Result<Response, Problem> {
     let set = call.set_by_header()?;
     let uri = call.head.uri.path_and_query().map(ToString::to_string);
     let uri = uri.and_then(|uri| uri.strip_prefix("/v1/authz").map(str::to_owned));
-    decide(&call.app, set, uri, call.head.headers, call.body).await
+    decide_request(&call.app, set, uri, call.head.headers, call.body).await
 }
 
-async fn decide(
+async fn decide_request(
     app: &Arc<App>,
     set: Option<String>,
     uri: Option<String>,
@@ -214,7 +214,7 @@ async fn decide(
     if let Some(shadow) = &app.options.shadow {
         shadow.see_request(&snapshot, &request.context, &[]);
     }
-    let line = app.decision("authz", &snapshot, &request.context, &resolution);
+    let line = app.log_decision("authz", &snapshot, &request.context, &resolution);
     line.into_iter().for_each(|line| app.write_decision(line));
     if options.deny_unmatched && resolution.policies.is_empty() {
         return Err(Problem::new(
@@ -223,10 +223,10 @@ async fn decide(
         ));
     }
     let (guardrails, policies) = (
-        list(&resolution.guardrails),
-        list(&policy_names(&resolution)),
+        join_names(&resolution.guardrails),
+        join_names(&policy_names(&resolution)),
     );
-    answer(&snapshot, &guardrails, &policies, options.max_header_bytes)
+    answer_decision(&snapshot, &guardrails, &policies, options.max_header_bytes)
 }
 
 /// Why a set gives no answer, with the status that stands for "not ready".
@@ -240,7 +240,7 @@ fn refuse_unserved(unserved: Unserved, not_ready: u16) -> Problem {
     }
 }
 
-fn answer(
+fn answer_decision(
     snapshot: &Snapshot,
     guardrails: &str,
     policies: &str,
@@ -269,7 +269,7 @@ fn answer(
     Ok(response)
 }
 
-fn list(names: &[&str]) -> String {
+fn join_names(names: &[&str]) -> String {
     names
         .iter()
         .map(|name| Cow::from(utf8_percent_encode(name, ESCAPED)))
@@ -358,7 +358,7 @@ fn read_context(headers: &HeaderMap, uri: Option<&str>, body: &[u8]) -> Result<C
     {
         let tag = tag.trim();
         if !tag.is_empty() {
-            context.add_value(Dimension::Tag, decode(tag, "x-refguard-tags")?);
+            context.add_value(Dimension::Tag, decode_percent(tag, "x-refguard-tags")?);
         }
     }
     context
@@ -501,7 +501,7 @@ mod tests {
     #[test]
     fn names_of_a_list_cannot_be_taken_for_two() {
         assert_eq!(
-            list(&["a,b", "c d", "100%", "é"]),
+            join_names(&["a,b", "c d", "100%", "é"]),
             "a%2Cb,c%20d,100%25,%C3%A9"
         );
     }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::app::App;
 use super::call::Call;
-use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, schema};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, schema_of};
 use super::problem::Problem;
 use super::reply::{COMMIT, answer_json, to_json};
 use crate::daemon::{Numbers, Snapshot};
@@ -27,16 +27,16 @@ const GUARDRAIL_FIELDS: [&str; 3] = ["modes", "default_on", "stream_scope"];
 /// The longest that a poll is parked.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
-    let json = json!({ "anyOf": [schema("Bundle"), schema("LitellmBundle")] });
+pub(super) fn bundle_endpoints() -> Vec<Endpoint> {
+    let json = json!({ "anyOf": [schema_of("Bundle"), schema_of("LitellmBundle")] });
     let contents = vec![
         ("application/json", json),
-        ("application/yaml", schema("LitellmBundle")),
+        ("application/yaml", schema_of("LitellmBundle")),
     ];
     let summary = "The whole set; with `If-None-Match` and `Prefer: wait=SECONDS` a long-poll";
     vec![
-        Endpoint::get("/v1/bundle", "bundle", bundle)
-            .about(Tag::Sets, summary)
+        Endpoint::get("/v1/bundle", "bundle", answer_bundle)
+            .with_summary(Tag::Sets, summary)
             .of_set(Chooses::ByQueryOrHeader)
             .with_query([Parameter::optional(
                 "format",
@@ -100,7 +100,7 @@ impl Format {
     }
 
     /// What the client would rather have; `*/*` is no wish.
-    fn negotiated(self, headers: &HeaderMap) -> Self {
+    fn negotiate_format(self, headers: &HeaderMap) -> Self {
         let accepted = headers
             .get_all(header::ACCEPT)
             .iter()
@@ -138,16 +138,16 @@ struct Cached {
 }
 
 /// The whole set, or 304 where the client has it.
-async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
+async fn answer_bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
     let (app, headers) = (&call.app, &call.head.headers);
     let set = call.set()?;
-    let format = call.query.format.negotiated(headers);
+    let format = call.query.format.negotiate_format(headers);
     let deadline = Instant::now() + wait_time(headers);
     let mut place = None;
-    let waiter = app.pace.enter();
+    let waiter = app.pace.enter_queue();
     loop {
         // It waits before the snapshot is taken: a swap in between wakes it.
-        let mut turn = pin!(waiter.turn());
+        let mut turn = pin!(waiter.next_turn());
         turn.as_mut().enable();
         let snapshot = app.hub.snapshot_of(set.as_deref())?;
         let numbers = format
@@ -157,14 +157,14 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
         let etag = entity_tag(&snapshot, format, numbers.as_deref());
         if !is_known(headers, &etag, &snapshot) {
             let bytes = build_once(app, &snapshot, numbers, format, &etag).await?;
-            return Ok(tagged(
+            return Ok(tag_response(
                 answer_json(&snapshot, StatusCode::OK, bytes),
                 &etag,
                 format,
             ));
         }
         let unchanged = || {
-            Ok(tagged(
+            Ok(tag_response(
                 answer_json(&snapshot, StatusCode::NOT_MODIFIED, ""),
                 &etag,
                 format,
@@ -174,7 +174,7 @@ async fn bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
             return unchanged();
         }
         if place.is_none() {
-            place = Some(Place::take(app)?);
+            place = Some(Place::take_place(app)?);
         }
         if tokio::time::timeout_at(deadline, turn).await.is_err() {
             return unchanged();
@@ -189,7 +189,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(app: &'a App) -> Result<Self, Problem> {
+    fn take_place(app: &'a App) -> Result<Self, Problem> {
         let limit = app.options.limits.parked;
         let detail = || format!("too many long-polls wait: the limit `parked` is {limit}");
         let permit = app
@@ -210,7 +210,7 @@ impl Drop for Place<'_> {
     }
 }
 
-fn tagged(mut response: Response, etag: &str, format: Format) -> Response {
+fn tag_response(mut response: Response, etag: &str, format: Format) -> Response {
     let headers = response.headers_mut();
     if let Ok(etag) = HeaderValue::from_str(etag) {
         headers.insert(header::ETAG, etag);
@@ -308,7 +308,7 @@ async fn build_once(
     let written = snapshot.clone();
     let bytes = app
         .workers
-        .run(move || write(&written, format, numbers.as_deref()));
+        .run_work(move || write_bundle(&written, format, numbers.as_deref()));
     let bytes: Bytes = bytes.await?.into();
     cache.retain(|cached| !same_slot(cached));
     cache.push(Cached {
@@ -325,7 +325,7 @@ fn refuse_beyond(beyond: BeyondLitellm) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, beyond.to_string())
 }
 
-fn write(
+fn write_bundle(
     snapshot: &Snapshot,
     format: Format,
     numbers: Option<&Numbers>,
@@ -339,13 +339,13 @@ fn write(
         Format::LitellmJson => {
             to_json(&interop::export_json(snapshot.engine.set()).map_err(refuse_beyond)?)
         }
-        Format::Refguard => write_bundle(snapshot, numbers),
+        Format::Refguard => write_native(snapshot, numbers),
     }
 }
 
 /// Writes a set from what it keeps of each document, its canonical JSON: nothing is made anew for
 /// it.
-fn write_bundle(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8>, Problem> {
+fn write_native(snapshot: &Snapshot, numbers: Option<&Numbers>) -> Result<Vec<u8>, Problem> {
     let (origin, set) = (snapshot.origin(), snapshot.set());
     let guardrails = set.catalog.guardrails.iter().flatten();
     let mut body = to_json(&Head {

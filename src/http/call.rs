@@ -123,7 +123,7 @@ fn may_name_set(query: &str) -> bool {
 /// The value of a header, percent-decoded. Absent and empty are the same.
 pub(super) fn decoded_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     single_header(headers, name)?
-        .map(|text| decode(text, name))
+        .map(|text| decode_percent(text, name))
         .transpose()
 }
 
@@ -149,7 +149,7 @@ pub(super) fn single_header<'a>(
 }
 
 /// Decodes percent-encoded UTF-8.
-pub(super) fn decode(text: &str, name: &str) -> Result<String, Problem> {
+pub(super) fn decode_percent(text: &str, name: &str) -> Result<String, Problem> {
     let is_escape = |rest: &str| {
         rest.get(..2)
             .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))

@@ -17,7 +17,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// So long from now.
-    pub fn within(patience: Duration) -> Self {
+    pub fn from_now(patience: Duration) -> Self {
         Self {
             end: Instant::now() + patience,
             patience,
@@ -25,7 +25,7 @@ impl Deadline {
     }
 
     /// How long it is until then; never nothing, which sockets take for no limit at all.
-    pub fn left(&self) -> Duration {
+    pub fn time_left(&self) -> Duration {
         self.end
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1))
@@ -36,7 +36,7 @@ impl Deadline {
 ///
 /// # Errors
 /// Where the name has no address, or nobody answers there in time.
-pub fn connect(host: &str, default_port: u16, deadline: &Deadline) -> io::Result<TcpStream> {
+pub fn connect_to(host: &str, default_port: u16, deadline: &Deadline) -> io::Result<TcpStream> {
     let has_port = host.contains(':') && !host.ends_with(']');
     let named = if has_port {
         host.to_owned()
@@ -45,7 +45,7 @@ pub fn connect(host: &str, default_port: u16, deadline: &Deadline) -> io::Result
     };
     let address = named.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
-    let stream = TcpStream::connect_timeout(&address, deadline.left())?;
+    let stream = TcpStream::connect_timeout(&address, deadline.time_left())?;
     stream.set_read_timeout(Some(deadline.patience))?;
     stream.set_write_timeout(Some(deadline.patience))?;
     Ok(stream)

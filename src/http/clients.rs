@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Limits;
 use super::body::{may_be_json, read_body};
 use super::call::{Call, NoQuery};
-use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema_of};
 use super::guard;
 use super::problem::Problem;
 use super::reply::to_json;
@@ -23,19 +23,19 @@ const ID: Parameter = Parameter::required(
     Values::Like("^[A-Za-z0-9._:-]{1,128}$"),
 );
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn client_endpoints() -> Vec<Endpoint> {
     let listing = json!({
         "type": "object",
         "required": ["version", "clients"],
         "properties": {
             "version": { "const": 1 },
-            "clients": { "type": "array", "items": schema("Client") },
+            "clients": { "type": "array", "items": schema_of("Client") },
         },
     });
     let taken = json!({
         "type": "object",
         "required": ["version", "set"],
-        "properties": { "version": { "const": 1 }, "set": schema("SetStatus") },
+        "properties": { "version": { "const": 1 }, "set": schema_of("SetStatus") },
     });
     let forgotten = json!({
         "type": "object",
@@ -44,12 +44,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     });
     vec![
         Endpoint::put("/v1/clients/{id}", "reportClient", report_client)
-            .about(
+            .with_summary(
                 Tag::Clients,
                 "Say what a follower enforces; to be said again every 30 seconds",
             )
             .with_path([ID])
-            .with_request(schema("ClientReport"))
+            .with_request(schema_of("ClientReport"))
             .with_answer(
                 StatusCode::OK,
                 "It was taken; the answer says how it stands with the set",
@@ -63,7 +63,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 StatusCode::SERVICE_UNAVAILABLE,
             ]),
         Endpoint::delete("/v1/clients/{id}", "forgetClient", forget_client)
-            .about(
+            .with_summary(
                 Tag::Clients,
                 "Take a follower out: one that ends says so, and a lost one can be taken out by \
                  anybody who may ask",
@@ -72,7 +72,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(StatusCode::OK, "It is forgotten", json_body(forgotten))
             .with_refusals([StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND]),
         Endpoint::get("/v1/clients", "clients", list_clients)
-            .about(
+            .with_summary(
                 Tag::Clients,
                 "What every follower enforces; `set` leaves only its followers",
             )
@@ -110,12 +110,12 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     let status = app.hub.set_status(report.set.as_deref())?;
     report.set = Some(status.name.clone());
 
-    let owner = guard::owner(&app, &call.head.headers);
+    let owner = guard::find_owner(&app, &call.head.headers);
     let is_accepted = |owner| guard::is_accepted(&app, owner);
     app.hub
         .clients()
         .put(&id, owner, report, bytes.len(), is_accepted)
-        .map_err(refuse)?;
+        .map_err(refuse_report)?;
     let body = to_json(&json!({ "version": 1, "set": status }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
@@ -133,7 +133,7 @@ fn check_id(id: &str) -> Result<(), Problem> {
 async fn forget_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Problem> {
     let (app, id) = (call.app, call.path.id);
     check_id(&id)?;
-    let owner = guard::owner(&app, &call.head.headers);
+    let owner = guard::find_owner(&app, &call.head.headers);
     app.hub.clients().remove(&id, owner).map_err(|kept| {
         let status = match kept {
             Kept::Unknown => StatusCode::NOT_FOUND,
@@ -145,7 +145,7 @@ async fn forget_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-fn refuse(refused: ReportRefused) -> Problem {
+fn refuse_report(refused: ReportRefused) -> Problem {
     let status = match refused {
         ReportRefused::Owned => StatusCode::FORBIDDEN,
         ReportRefused::Share | ReportRefused::Full => StatusCode::TOO_MANY_REQUESTS,

@@ -40,7 +40,7 @@ impl<S> Patient<S> {
     }
 
     /// What a write came to; one that waits too long ends in an error.
-    fn checked<T>(
+    fn check_progress<T>(
         &mut self,
         cx: &mut Context<'_>,
         result: Poll<io::Result<T>>,
@@ -91,7 +91,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.checked(cx, result)
+        self.check_progress(cx, result)
     }
 
     fn poll_write_vectored(
@@ -100,7 +100,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.checked(cx, result)
+        self.check_progress(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -109,11 +109,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(cx);
-        self.checked(cx, result)
+        self.check_progress(cx, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.checked(cx, result)
+        self.check_progress(cx, result)
     }
 }

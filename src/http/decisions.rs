@@ -42,7 +42,7 @@ impl DecisionLog {
         self.lines.flush();
     }
 
-    fn takes(&self) -> bool {
+    fn takes_decisions(&self) -> bool {
         self.seen
             .fetch_add(1, Ordering::Relaxed)
             .is_multiple_of(self.one_of)
@@ -58,14 +58,18 @@ impl DecisionLog {
 
 impl App {
     /// The line that says what a request got, where it is one of those that are logged.
-    pub(super) fn decision(
+    pub(super) fn log_decision(
         &self,
         by: &str,
         snapshot: &Snapshot,
         context: &Context,
         resolution: &Resolution<'_>,
     ) -> Option<String> {
-        let log = self.options.decisions.as_ref().filter(|log| log.takes())?;
+        let log = self
+            .options
+            .decisions
+            .as_ref()
+            .filter(|log| log.takes_decisions())?;
         let mut line = json!({
             "time": Timestamp::now(), "by": by, "set": &*snapshot.name,
             "commit": snapshot.commit.as_deref(), "policies": policy_names(resolution),

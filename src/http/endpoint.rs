@@ -2,7 +2,7 @@
 //!
 //! A family of endpoints gives a list of them. The router and `/openapi.json` are both made from
 //! that list, so neither can name a path that the other lacks. What the compiler cannot compare
-//! (the braces of a path, the fields of a query) is compared by [`check`] before the daemon serves.
+//! (the braces of a path, the fields of a query) is compared by [`check_endpoints`] before the daemon serves.
 //! Must not know what any endpoint answers.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +135,7 @@ pub(super) fn json_body(schema: Value) -> Vec<Content> {
 }
 
 /// A schema of the components.
-pub(super) fn schema(name: &str) -> Value {
+pub(super) fn schema_of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
@@ -250,7 +250,7 @@ impl Endpoint {
     }
 
     /// Describes what it is for.
-    pub fn about(self, tag: Tag, summary: &'static str) -> Self {
+    pub fn with_summary(self, tag: Tag, summary: &'static str) -> Self {
         Self {
             tag,
             summary,
@@ -259,7 +259,7 @@ impl Endpoint {
     }
 
     /// Answers a probe without a token.
-    pub fn open(mut self) -> Self {
+    pub fn open_to_probes(mut self) -> Self {
         self.refusals.remove(&StatusCode::UNAUTHORIZED);
         self
     }
@@ -322,8 +322,8 @@ impl Endpoint {
     }
 
     /// Whether the entry fits the path and the handler; else what does not.
-    fn check(&self) -> Result<(), String> {
-        let in_path: Vec<&str> = self.path.split('/').filter_map(braced).collect();
+    fn check_entry(&self) -> Result<(), String> {
+        let in_path: Vec<&str> = self.path.split('/').filter_map(parse_segment).collect();
         let described: Vec<&str> = self
             .path_parameters
             .iter()
@@ -352,7 +352,7 @@ impl Endpoint {
 
 /// The name of a segment of a path that stands for any: `{name}`, or `{*rest}` for several
 /// segments.
-fn braced(segment: &str) -> Option<&str> {
+fn parse_segment(segment: &str) -> Option<&str> {
     let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
     Some(inner.strip_prefix('*').unwrap_or(inner))
 }
@@ -363,11 +363,11 @@ struct Places(BTreeMap<String, (&'static str, BTreeSet<Verb>)>);
 
 impl Places {
     /// Takes the path and method of an endpoint; else says who has them.
-    fn take(&mut self, endpoint: &Endpoint) -> Result<(), String> {
+    fn take_place(&mut self, endpoint: &Endpoint) -> Result<(), String> {
         let segments = endpoint
             .path
             .split('/')
-            .map(|segment| match braced(segment) {
+            .map(|segment| match parse_segment(segment) {
                 None => segment,
                 Some(_) if segment.starts_with("{*") => "{*}",
                 Some(_) => "{}",
@@ -394,12 +394,12 @@ impl Places {
 ///
 /// # Errors
 /// The first endpoint that does not fit, and why.
-pub(super) fn check(endpoints: &[Endpoint]) -> Result<(), String> {
+pub(super) fn check_endpoints(endpoints: &[Endpoint]) -> Result<(), String> {
     let (mut places, mut ids) = (Places::default(), BTreeSet::new());
     for endpoint in endpoints {
         let fault = match (
-            endpoint.check(),
-            places.take(endpoint),
+            endpoint.check_entry(),
+            places.take_place(endpoint),
             ids.insert(endpoint.id),
         ) {
             (Err(fault), ..) | (_, Err(fault), _) => fault,
@@ -439,16 +439,18 @@ mod tests {
     const NAME: Parameter = Parameter::required("name", "Which", Values::Text);
 
     fn described(endpoint: Endpoint) -> Endpoint {
-        endpoint
-            .about(Tag::Health, "Something")
-            .with_answer(StatusCode::OK, "It", Vec::new())
+        endpoint.with_summary(Tag::Health, "Something").with_answer(
+            StatusCode::OK,
+            "It",
+            Vec::new(),
+        )
     }
 
     #[test]
     fn an_entry_that_does_not_fit_its_handler_is_named() {
         let entry = |path| described(Endpoint::get(path, "limited", limited));
         let whole = || entry("/v1/a/{name}").with_path([NAME]).with_query([LIMIT]);
-        assert_eq!(check(&[whole()]), Ok(()));
+        assert_eq!(check_endpoints(&[whole()]), Ok(()));
 
         const OTHER: Parameter = Parameter::required("other", "Which", Values::Text);
         let alike = || {
@@ -488,7 +490,7 @@ mod tests {
             ),
         ] {
             assert!(
-                check(&table).is_err_and(|fault| fault.contains(word)),
+                check_endpoints(&table).is_err_and(|fault| fault.contains(word)),
                 "{word}"
             );
         }

@@ -103,7 +103,7 @@ pub(super) fn read_request(request: &Forwarded<'_>) -> Result<Asked, Refusal> {
     named.extend(body.models.into_iter().map(|model| ("body", model)));
 
     if let Some((place, model)) = named.iter().find(|(_, model)| model.contains(',')) {
-        return Err(ambiguous(format!(
+        return Err(refuse_ambiguous(format!(
             "the {place} names several models: `{model}`"
         )));
     }
@@ -114,7 +114,7 @@ pub(super) fn read_request(request: &Forwarded<'_>) -> Result<Asked, Refusal> {
         });
     };
     if let Some((place, other)) = named.iter().find(|(_, model)| model != first) {
-        return Err(ambiguous(format!(
+        return Err(refuse_ambiguous(format!(
             "the {first_place} names the model `{first}`, and the {place} `{other}`"
         )));
     }
@@ -125,7 +125,7 @@ pub(super) fn read_request(request: &Forwarded<'_>) -> Result<Asked, Refusal> {
     })
 }
 
-fn ambiguous(detail: impl Into<String>) -> Refusal {
+fn refuse_ambiguous(detail: impl Into<String>) -> Refusal {
     Refusal::Ambiguous(detail.into())
 }
 
@@ -134,7 +134,7 @@ fn read_path(raw: &str) -> Result<Option<String>, Refusal> {
     let path = decode_path(raw)?;
     let first = path.split('/').nth(1).unwrap_or("");
     if is_passed_on(first) {
-        return Err(ambiguous(format!(
+        return Err(refuse_ambiguous(format!(
             "a path below `/{first}` is passed on to a provider"
         )));
     }
@@ -154,7 +154,7 @@ fn read_path(raw: &str) -> Result<Option<String>, Refusal> {
         .split('/')
         .find(|segment| is_passed_on(segment))
     {
-        return Err(ambiguous(format!(
+        return Err(refuse_ambiguous(format!(
             "a path with `{segment}` is passed on to a provider"
         )));
     }
@@ -170,7 +170,7 @@ fn is_passed_on(segment: &str) -> bool {
 /// Decodes a path that all readers decode and normalize alike.
 fn decode_path(raw: &str) -> Result<String, Refusal> {
     let decoded = percent_decode_str(raw).decode_utf8();
-    let decoded = decoded.map_err(|_| ambiguous("the path is not UTF-8"))?;
+    let decoded = decoded.map_err(|_| refuse_ambiguous("the path is not UTF-8"))?;
     // A separator, a dot or a percent sign that is encoded is decoded by some readers before they
     // look for segments, by some after, and by some twice.
     let mut escapes = raw.split('%').skip(1).filter_map(|rest| rest.get(..2));
@@ -190,7 +190,9 @@ fn decode_path(raw: &str) -> Result<String, Refusal> {
             .any(|segment| matches!(segment, "." | ".."));
     match is_plain && !escapes.any(is_odd) {
         true => Ok(decoded.into_owned()),
-        false => Err(ambiguous("the path can be read in more than one way")),
+        false => Err(refuse_ambiguous(
+            "the path can be read in more than one way",
+        )),
     }
 }
 
@@ -200,7 +202,7 @@ fn read_deployment(rest: &str, operations: &[&str]) -> Result<String, Refusal> {
         .iter()
         .find_map(|operation| rest.strip_suffix(operation));
     let Some(model) = model.filter(|model| !model.is_empty()) else {
-        return Err(ambiguous(
+        return Err(refuse_ambiguous(
             "the path names a deployment, and no operation that is known",
         ));
     };
@@ -208,7 +210,9 @@ fn read_deployment(rest: &str, operations: &[&str]) -> Result<String, Refusal> {
         std::iter::once(marker.trim_end_matches('/')).chain(rests.iter().copied())
     });
     match others.any(|other| format!("/{model}").contains(other)) {
-        true => Err(ambiguous("the path names a deployment within another")),
+        true => Err(refuse_ambiguous(
+            "the path names a deployment within another",
+        )),
         false => Ok(model.to_owned()),
     }
 }
@@ -227,7 +231,7 @@ fn read_google(path: &str) -> Result<Option<String>, Refusal> {
         {
             Ok(Some(model.to_owned()))
         }
-        _ => Err(ambiguous(format!(
+        _ => Err(refuse_ambiguous(format!(
             "the path ends in `:{verb}`, and names no one model"
         ))),
     }
@@ -236,7 +240,7 @@ fn read_google(path: &str) -> Result<Option<String>, Refusal> {
 /// The models that a query names. Each counts: readers differ in which of several they take.
 fn read_query(query: &str) -> Result<Vec<String>, Refusal> {
     if query.contains('#') {
-        return Err(ambiguous("the query has a `#`"));
+        return Err(refuse_ambiguous("the query has a `#`"));
     }
     let mut models = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -244,7 +248,7 @@ fn read_query(query: &str) -> Result<Vec<String>, Refusal> {
         match name.trim_end_matches("[]").trim() {
             "model" if !value.is_empty() => models.push(value.into_owned()),
             "target_model_names" => {
-                return Err(ambiguous(
+                return Err(refuse_ambiguous(
                     "the query names models besides: `target_model_names`",
                 ));
             }
@@ -332,7 +336,7 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
     let kind = content_type.to_ascii_lowercase();
     // As the gateway looks for it: anywhere, whatever stands before or behind.
     if kind.contains("form") {
-        return Err(ambiguous(
+        return Err(refuse_ambiguous(
             "the forwarded body is a form, which may name a model",
         ));
     }
@@ -340,12 +344,12 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
     let body = match serde_json::from_slice::<ObjectOnly<Body>>(bytes) {
         Ok(ObjectOnly(body)) => body,
         Err(error) if kind.contains("json") || looks_like_json(bytes) => {
-            return Err(unreadable(&error));
+            return Err(refuse_unreadable(&error));
         }
         Err(_) => return Ok(Named::default()),
     };
     if let Some(field) = body.other_models() {
-        return Err(ambiguous(format!(
+        return Err(refuse_ambiguous(format!(
             "the body makes the gateway run other models: `{field}`"
         )));
     }
@@ -367,11 +371,11 @@ fn read_body(content_type: &str, bytes: &[u8]) -> Result<Named, Refusal> {
 /// The tool of a body that is a `tools/call`.
 fn read_tool(body: &[u8]) -> Result<String, Refusal> {
     let call: ObjectOnly<ToolCall> =
-        serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+        serde_json::from_slice(body).map_err(|error| refuse_unreadable(&error))?;
     Ok(call.0.params.0.name)
 }
 
-fn unreadable(error: &serde_json::Error) -> Refusal {
+fn refuse_unreadable(error: &serde_json::Error) -> Refusal {
     Refusal::Malformed(format!("the forwarded body cannot be read: {error}"))
 }
 

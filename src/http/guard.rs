@@ -119,7 +119,7 @@ pub(super) enum Caller {
 
 /// Finds out who asks. A right token is always known, whatever else came from the same address; of
 /// wrong ones each address has a few.
-pub(super) fn recognise(app: &App, request: &Request) -> Caller {
+pub(super) fn recognise_caller(app: &App, request: &Request) -> Caller {
     let headers = request.headers();
     let has_session = || is_page(request.uri().path()) && has_session(app, headers);
     if has_token(app, headers) || has_session() {
@@ -138,13 +138,13 @@ pub(super) fn recognise(app: &App, request: &Request) -> Caller {
     if !app.wrong_tokens.may_try(peer, now) {
         return Caller::Late;
     }
-    app.wrong_tokens.note(peer, now);
+    app.wrong_tokens.note_wrong_token(peer, now);
     tracing::warn!(peer = %peer, "a request had a wrong token");
     Caller::Wrong
 }
 
 /// Whether a request may be answered.
-pub(super) fn judge(
+pub(super) fn judge_caller(
     app: &App,
     headers: &HeaderMap,
     path: &str,
@@ -208,7 +208,7 @@ pub(super) fn accepted_hash(app: &App, token: &str) -> Option<[u8; 32]> {
 
 /// Whose token a request has that was let through; where no tokens are asked for, nobody is told
 /// from another.
-pub(super) fn owner(app: &App, headers: &HeaderMap) -> Owner {
+pub(super) fn find_owner(app: &App, headers: &HeaderMap) -> Owner {
     let asks = app.options.credentials.tokens().is_some();
     Owner(single_token(headers).filter(|_| asks).map(hash_token))
 }
@@ -228,11 +228,11 @@ fn single_token(headers: &HeaderMap) -> Option<&str> {
     let token = given
         .next()
         .and_then(|value| value.to_str().ok())
-        .and_then(bearer);
+        .and_then(bearer_token);
     token.filter(|_| given.next().is_none())
 }
 
-fn bearer(value: &str) -> Option<&str> {
+fn bearer_token(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

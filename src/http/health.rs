@@ -5,13 +5,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::call::{AnyQuery, Call, NoQuery};
-use super::endpoint::{Chooses, Endpoint, Tag, json_body, schema};
+use super::endpoint::{Chooses, Endpoint, Tag, json_body, schema_of};
 use super::guard::Caller;
 use super::problem::Problem;
 use super::reply::to_json;
 use crate::daemon::{SetStatus, Unserved};
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn health_endpoints() -> Vec<Endpoint> {
     let text = |kind| vec![(kind, json!({ "type": "string" }))];
     let ready = json!({
         "type": "object",
@@ -23,34 +23,34 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "description": "To who sends no token where one is asked for, in place of `sets`: \
                     whether a commit was rejected and the last good set is served",
             },
-            "sets": { "type": "array", "items": schema("SetStatus") },
+            "sets": { "type": "array", "items": schema_of("SetStatus") },
         },
     });
     vec![
-        Endpoint::get("/healthz", "healthz", healthz)
-            .open()
-            .about(Tag::Health, "The process is alive")
+        Endpoint::get("/healthz", "healthz", answer_healthz)
+            .open_to_probes()
+            .with_summary(Tag::Health, "The process is alive")
             .with_answer(StatusCode::OK, "Alive", text("text/plain")),
-        Endpoint::get("/readyz", "readyz", readyz)
-            .open()
-            .about(Tag::Health, "Requests are answered")
+        Endpoint::get("/readyz", "readyz", answer_readyz)
+            .open_to_probes()
+            .with_summary(Tag::Health, "Requests are answered")
             .of_set(Chooses::ByQueryOrHeader)
             .with_answer(StatusCode::OK, "Ready", json_body(ready)),
-        Endpoint::get("/metrics", "metrics", metrics)
-            .about(Tag::Health, "Prometheus metrics")
+        Endpoint::get("/metrics", "metrics", answer_metrics)
+            .with_summary(Tag::Health, "Prometheus metrics")
             .with_answer(
                 StatusCode::OK,
                 "OpenMetrics text",
                 text("application/openmetrics-text"),
             ),
-        Endpoint::get("/v1/status", "status", status)
-            .about(Tag::Health, "What the daemon says of itself")
-            .with_answer(StatusCode::OK, "Status", json_body(schema("Status"))),
+        Endpoint::get("/v1/status", "status", answer_status)
+            .with_summary(Tag::Health, "What the daemon says of itself")
+            .with_answer(StatusCode::OK, "Status", json_body(schema_of("Status"))),
     ]
 }
 
 /// The process is alive.
-async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
+async fn answer_healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
     Ok((
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
         "ok\n",
@@ -60,7 +60,7 @@ async fn healthz(_: Call<AnyQuery>) -> Result<Response, Problem> {
 
 /// Requests of a set are answered; else why not. What was rejected is told either way, its content
 /// to who may ask for it: findings quote files, and probes send no token.
-async fn readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
+async fn answer_readyz(call: Call<NoQuery>) -> Result<Response, Problem> {
     let ready = call.app.hub.ready_snapshot(call.set()?.as_deref());
     if call.head.extensions.get::<Caller>().is_some() {
         return tell_stranger(&call.app.hub.sets(), ready.err());
@@ -108,7 +108,7 @@ fn tell_stranger(sets: &[SetStatus], unserved: Option<Unserved>) -> Result<Respo
 }
 
 /// Prometheus metrics.
-async fn metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
+async fn answer_metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let hub = &call.app.hub;
     let tally = hub.clients().tally();
     let text = hub.metrics().render(&hub.status_beside(&tally), &tally);
@@ -117,7 +117,7 @@ async fn metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
 }
 
 /// What the daemon says of itself.
-async fn status(call: Call<AnyQuery>) -> Result<Response, Problem> {
+async fn answer_status(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let body = to_json(&call.app.hub.status())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::App;
 use super::call::{Call, NoQuery};
-use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema_of};
 use super::listing::{POLICY_NAME, PageQuery, page_parameters};
 use super::problem::Problem;
 use super::reply::{answer_json, to_json};
@@ -54,11 +54,11 @@ impl TryFrom<u64> for VersionNumber {
     }
 }
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn history_endpoints() -> Vec<Endpoint> {
     let object = || json_body(json!({ "type": "object" }));
     vec![
-        Endpoint::get("/v1/policies/{name}/versions", "versions", versions)
-            .about(Tag::History, "The versions of a policy, the newest first")
+        Endpoint::get("/v1/policies/{name}/versions", "versions", answer_versions)
+            .with_summary(Tag::History, "The versions of a policy, the newest first")
             .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
             .with_query([
@@ -81,16 +81,20 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                  policy was removed, and the page has `next`",
                 object(),
             ),
-        Endpoint::get("/v1/policies/{name}/versions/{number}", "version", version)
-            .about(Tag::History, "One version of a policy")
-            .of_set(Chooses::ByQueryOrHeader)
-            .with_path([
-                POLICY_NAME,
-                Parameter::required("number", "The version", Values::Between(1, MAX_VERSION)),
-            ])
-            .with_answer(StatusCode::OK, "The version", object()),
-        Endpoint::get("/v1/policies/{name}/compare", "compare", compare)
-            .about(Tag::History, "Two versions of a policy, field by field")
+        Endpoint::get(
+            "/v1/policies/{name}/versions/{number}",
+            "version",
+            answer_version,
+        )
+        .with_summary(Tag::History, "One version of a policy")
+        .of_set(Chooses::ByQueryOrHeader)
+        .with_path([
+            POLICY_NAME,
+            Parameter::required("number", "The version", Values::Between(1, MAX_VERSION)),
+        ])
+        .with_answer(StatusCode::OK, "The version", object()),
+        Endpoint::get("/v1/policies/{name}/compare", "compare", answer_comparison)
+            .with_summary(Tag::History, "Two versions of a policy, field by field")
             .of_set(Chooses::ByQueryOrHeader)
             .with_path([POLICY_NAME])
             .with_query([
@@ -100,10 +104,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(
                 StatusCode::OK,
                 "As `refguard compare --format json`",
-                json_body(schema("Comparison")),
+                json_body(schema_of("Comparison")),
             ),
-        Endpoint::get("/v1/promotions", "promotions", promotions)
-            .about(
+        Endpoint::get("/v1/promotions", "promotions", answer_promotions)
+            .with_summary(
                 Tag::History,
                 "The promotions of an environment, the newest first",
             )
@@ -112,7 +116,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(
                 StatusCode::OK,
                 "A page, as `refguard log --format json`",
-                json_body(schema("Promotions")),
+                json_body(schema_of("Promotions")),
             )
             .with_refusals([StatusCode::CONFLICT]),
     ]
@@ -124,12 +128,15 @@ where
     F: FnOnce(&History) -> Result<Value, NoHistory> + Send + 'static,
 {
     let hub = app.hub.clone();
-    let value = app.historians.run(move || Ok(read(hub.history())?)).await?;
+    let value = app
+        .historians
+        .run_work(move || Ok(read(hub.history())?))
+        .await?;
     Ok(answer_json(snapshot, StatusCode::OK, to_json(&value)?))
 }
 
 /// The versions of a policy, also of one that is gone.
-async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem> {
+async fn answer_versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, VersionsQuery { documents, cursor }) = (call.path, call.query);
     let before = cursor.map(|VersionNumber(number)| number);
@@ -141,7 +148,7 @@ async fn versions(call: Call<VersionsQuery, String>) -> Result<Response, Problem
 }
 
 /// One version of a policy.
-async fn version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Response, Problem> {
+async fn answer_version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, VersionNumber(number)) = call.path;
     read_history(&call.app, &snapshot, move |history| {
@@ -151,7 +158,7 @@ async fn version(call: Call<NoQuery, (String, VersionNumber)>) -> Result<Respons
 }
 
 /// Two versions of a policy, field by field.
-async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> {
+async fn answer_comparison(call: Call<CompareQuery, String>) -> Result<Response, Problem> {
     let snapshot = call.snapshot()?;
     let (name, CompareQuery { from, to }) = (call.path, call.query);
     read_history(&call.app, &snapshot, move |history| {
@@ -161,8 +168,8 @@ async fn compare(call: Call<CompareQuery, String>) -> Result<Response, Problem> 
 }
 
 /// The promotions of an environment, the newest first, in pages.
-async fn promotions(call: Call<PageQuery>) -> Result<Response, Problem> {
-    let (snapshot, size) = (call.snapshot()?, call.query.size()?);
+async fn answer_promotions(call: Call<PageQuery>) -> Result<Response, Problem> {
+    let (snapshot, size) = (call.snapshot()?, call.query.page_size()?);
     if snapshot.commit.is_none() {
         return Err(Problem::not_found("the work tree has no promotions"));
     }

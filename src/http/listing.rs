@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::app::App;
 use super::call::{Call, NoQuery};
-use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema_of};
 use super::problem::Problem;
 use super::reply::{answer_json, to_json};
 use crate::daemon::{Hub, Snapshot};
@@ -45,7 +45,7 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     /// Items of the page.
-    pub fn size(&self) -> Result<usize, Problem> {
+    pub fn page_size(&self) -> Result<usize, Problem> {
         page_size(self.limit)
     }
 }
@@ -69,10 +69,10 @@ struct PoliciesQuery {
     published: bool,
 }
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn listing_endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/v1/policies", "policies", policies)
-            .about(Tag::Sets, "The policies, by name")
+        Endpoint::get("/v1/policies", "policies", answer_policies)
+            .with_summary(Tag::Sets, "The policies, by name")
             .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Text))
             .with_query([Parameter::optional(
@@ -85,8 +85,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "A page",
                 json_body(page_schema("policies", "Policy")),
             ),
-        Endpoint::get("/v1/policies/{name}", "policy", policy)
-            .about(
+        Endpoint::get("/v1/policies/{name}", "policy", answer_policy)
+            .with_summary(
                 Tag::Sets,
                 "One policy with its chain, children and attachments",
             )
@@ -95,10 +95,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .with_answer(
                 StatusCode::OK,
                 "The policy",
-                json_body(schema("ShownPolicy")),
+                json_body(schema_of("ShownPolicy")),
             ),
-        Endpoint::get("/v1/attachments", "attachments", attachments)
-            .about(Tag::Sets, "The attachments, in the order of evaluation")
+        Endpoint::get("/v1/attachments", "attachments", answer_attachments)
+            .with_summary(Tag::Sets, "The attachments, in the order of evaluation")
             .of_set(Chooses::ByQueryOrHeader)
             .with_query(page_parameters(Values::Like(
                 "^[0-9a-f]{40,64}:[0-9]{1,9}$",
@@ -122,14 +122,14 @@ fn page_schema(list: &str, item: &str) -> Value {
             "set": { "type": "string" },
             "commit": { "type": ["string", "null"] },
             "promotion": { "type": ["integer", "null"] },
-            list: { "type": "array", "items": schema(item) },
+            list: { "type": "array", "items": schema_of(item) },
             "next": { "type": ["string", "null"] },
         },
     })
 }
 
 /// The policies by name. The cursor is the last name of the page before, so it outlives a reload.
-async fn policies(call: Call<PoliciesQuery>) -> Result<Response, Problem> {
+async fn answer_policies(call: Call<PoliciesQuery>) -> Result<Response, Problem> {
     let (size, cursor) = (page_size(call.query.limit)?, call.query.cursor.as_deref());
     let snapshot = call.snapshot()?;
     let set = snapshot.set();
@@ -176,7 +176,7 @@ async fn add_publications(app: &Arc<App>, page: &mut [Value]) -> Result<(), Prob
         true => Vec::new(),
         false => {
             app.historians
-                .run(move || Ok(hub.history().publications(&versions)?))
+                .run_work(move || Ok(hub.history().publications(&versions)?))
                 .await?
         }
     };
@@ -192,8 +192,8 @@ async fn add_publications(app: &Arc<App>, page: &mut [Value]) -> Result<(), Prob
 }
 
 /// The attachments in the order of evaluation. The cursor is a place in this very set.
-async fn attachments(call: Call<PageQuery>) -> Result<Response, Problem> {
-    let (size, cursor) = (call.query.size()?, call.query.cursor.as_deref());
+async fn answer_attachments(call: Call<PageQuery>) -> Result<Response, Problem> {
+    let (size, cursor) = (call.query.page_size()?, call.query.cursor.as_deref());
     let snapshot = call.snapshot()?;
     let set = snapshot.set();
     let start = cursor.map_or(Ok(0), |cursor| read_place(&snapshot, cursor))?;
@@ -250,7 +250,7 @@ fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -
 }
 
 /// One policy with its chain, children and attachments.
-async fn policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
+async fn answer_policy(call: Call<NoQuery, String>) -> Result<Response, Problem> {
     let (snapshot, name) = (call.snapshot()?, &call.path);
     let set = snapshot.set();
     let Some((_, policy)) = set.find_policy(name) else {

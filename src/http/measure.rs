@@ -50,7 +50,7 @@ impl Measures {
         }
     }
 
-    pub fn enter(&self, registry: &mut Registry) {
+    pub fn register_all(&self, registry: &mut Registry) {
         registry.register(
             "http_requests",
             "Requests by route and status",
@@ -78,7 +78,7 @@ impl Measures {
         registry.register("http_answers_repeated", text, self.repeated.clone());
     }
 
-    pub fn request(&self, route: &str, status: StatusCode, took: Duration) {
+    pub fn count_request(&self, route: &str, status: StatusCode, took: Duration) {
         let labels = RequestLabels {
             route: route.to_owned(),
             status: status.as_u16(),

@@ -15,7 +15,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 use super::TlsClient;
-use super::client::{Deadline, connect, host_name, in_words, read_answer};
+use super::client::{Deadline, connect_to, host_name, in_words, read_answer};
 use crate::daemon::{Event, EventWatch, Hub};
 
 /// Events that wait for one receiver at most.
@@ -113,7 +113,7 @@ struct Message {
 ///
 /// # Errors
 /// Where the system gives no threads.
-pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
+pub fn notify_targets(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
     let counts: Family<ResultLabel, Counter> = Family::default();
     for result in ["sent", "failed", "dropped"] {
         drop(counts.get_or_create(&ResultLabel { result }));
@@ -135,7 +135,9 @@ pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
             tls: options.tls.clone(),
             counts: counts.clone(),
         };
-        spawn(&format!("notify-{number}"), move || post.run(&inbox))?;
+        spawn_post(&format!("notify-{number}"), move || {
+            post.deliver_events(&inbox)
+        })?;
         queues.push(Queue {
             form: target.form,
             sender,
@@ -151,18 +153,18 @@ pub fn notify(hub: Arc<Hub>, options: NotifyOptions) -> std::io::Result<()> {
     hub.on_change(move || {
         let _ = changed.try_send(());
     });
-    spawn("notify", move || {
+    spawn_post("notify", move || {
         Desk {
             hub,
             queues,
             key,
             counts,
         }
-        .run(&changes)
+        .collect_events(&changes)
     })
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+fn spawn_post(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name(format!("refguard-{name}"))
         .spawn(work)
@@ -180,7 +182,7 @@ struct Queue {
 impl Queue {
     /// Whether there was room. A receiver that is too slow is said once, and once that it is not
     /// any more.
-    fn take(&mut self, message: Message) -> bool {
+    fn take_events(&mut self, message: Message) -> bool {
         let is_taken = !matches!(self.sender.try_send(message), Err(TrySendError::Full(_)));
         match (is_taken, self.dropped) {
             (true, 0) => {}
@@ -211,7 +213,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(&mut self, changes: &Receiver<()>) {
+    fn collect_events(&mut self, changes: &Receiver<()>) {
         let mut watch = EventWatch::default();
         let source = source_name();
         let mut number = 0_u64;
@@ -234,8 +236,8 @@ impl Desk {
             let signature = self
                 .key
                 .as_ref()
-                .map(|key| sign(key, body.as_bytes()).into());
-            if !queue.take(Message { body, signature }) {
+                .map(|key| sign_body(key, body.as_bytes()).into());
+            if !queue.take_events(Message { body, signature }) {
                 self.counts
                     .get_or_create(&ResultLabel { result: "dropped" })
                     .inc();
@@ -276,7 +278,7 @@ fn write_event(event: &Event, id: &str, time: Timestamp, form: NotifyForm) -> St
     .to_string()
 }
 
-fn sign(key: &hmac::Key, body: &[u8]) -> String {
+fn sign_body(key: &hmac::Key, body: &[u8]) -> String {
     format!("sha256={}", HEXLOWER.encode(hmac::sign(key, body).as_ref()))
 }
 
@@ -288,10 +290,10 @@ struct Post {
 }
 
 impl Post {
-    fn run(&self, inbox: &Receiver<Message>) {
+    fn deliver_events(&self, inbox: &Receiver<Message>) {
         let mut is_failing = false;
         while let Ok(message) = inbox.recv() {
-            let is_sent = self.deliver(&message);
+            let is_sent = self.deliver_event(&message);
             if is_sent && is_failing {
                 tracing::info!("over: {} takes notifications again", self.target.host);
             }
@@ -302,10 +304,10 @@ impl Post {
     }
 
     /// Tries until it is taken, refused for good, or was tried often enough.
-    fn deliver(&self, message: &Message) -> bool {
+    fn deliver_event(&self, message: &Message) -> bool {
         let mut rest = FIRST_REST;
         for try_number in 1..=MAX_TRIES {
-            let trouble = match self.send(message) {
+            let trouble = match self.send_once(message) {
                 Ok(status) if (200..300).contains(&status) => {
                     if try_number > 1 {
                         tracing::info!("{} takes notifications again", self.target.host);
@@ -327,7 +329,7 @@ impl Post {
                 self.target.host
             );
             if try_number < MAX_TRIES {
-                std::thread::sleep(jittered(rest));
+                std::thread::sleep(add_jitter(rest));
                 rest = (rest * 2).min(LONGEST_REST);
             }
         }
@@ -335,17 +337,17 @@ impl Post {
     }
 
     /// One try; the status that the receiver answers with.
-    fn send(&self, message: &Message) -> Result<u16, String> {
+    fn send_once(&self, message: &Message) -> Result<u16, String> {
         let target = &self.target;
-        let deadline = Deadline::within(PATIENCE);
+        let deadline = Deadline::from_now(PATIENCE);
         let default_port = if target.is_tls { 443 } else { 80 };
-        let stream = connect(&target.host, default_port, &deadline).map_err(in_words)?;
+        let stream = connect_to(&target.host, default_port, &deadline).map_err(in_words)?;
         let request = self.write_request(message);
         let answer = match target.is_tls {
             false => read_answer(stream, request.as_bytes(), MAX_ANSWER, &deadline)?,
             true => {
                 let tls = self.tls.as_ref().ok_or("there is no authority to trust")?;
-                let stream = tls.open(stream, host_name(&target.host))?;
+                let stream = tls.open_connection(stream, host_name(&target.host))?;
                 read_answer(stream, request.as_bytes(), MAX_ANSWER, &deadline)?
             }
         };
@@ -381,7 +383,7 @@ impl Post {
 
 /// A rest that is up to a quarter longer or shorter, so that daemons that failed together do not
 /// come back together.
-fn jittered(rest: Duration) -> Duration {
+fn add_jitter(rest: Duration) -> Duration {
     let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000;
     rest.mul_f64(0.75 + f64::from(nanos) / 2_000.0)
 }
@@ -421,7 +423,7 @@ mod tests {
         // The second case of RFC 4231.
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"Jefe");
         let due = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        assert_eq!(sign(&key, b"what do ya want for nothing?"), due);
+        assert_eq!(sign_body(&key, b"what do ya want for nothing?"), due);
     }
 
     #[test]
@@ -452,7 +454,7 @@ mod tests {
     #[test]
     fn rests_differ_and_stay_within_a_quarter() {
         for _ in 0..100 {
-            let rest = jittered(Duration::from_secs(4));
+            let rest = add_jitter(Duration::from_secs(4));
             assert!((3.0..5.0).contains(&rest.as_secs_f64()), "{rest:?}");
         }
     }

@@ -43,28 +43,28 @@ mod workers;
 use endpoint::Endpoint;
 
 pub use authz::AuthzOptions;
-pub use client::{Deadline, connect, host_name, read_answer};
+pub use client::{Deadline, connect_to, host_name, read_answer};
 pub use credentials::Credentials;
 pub use decisions::DecisionLog;
 pub use guard::{HostGuard, Tokens};
-pub use messenger::{NotifyForm, NotifyOptions, NotifyTarget, notify};
+pub use messenger::{NotifyForm, NotifyOptions, NotifyTarget, notify_targets};
 pub use options::{Limits, Options};
-pub use server::{Listener, Signals, serve};
+pub use server::{Listener, Signals, serve_listeners};
 pub use tls::tls_config;
 pub use tls_client::TlsClient;
 
 /// Every endpoint that is served. A new family of endpoints gets a line here.
-fn families() -> Vec<Endpoint> {
+fn endpoint_families() -> Vec<Endpoint> {
     [
-        health::endpoints,
-        openapi::endpoints,
-        resolve::endpoints,
-        listing::endpoints,
-        history::endpoints,
-        bundle::endpoints,
-        authz::endpoints,
-        clients::endpoints,
-        shadow::endpoints,
+        health::health_endpoints,
+        openapi::openapi_endpoints,
+        resolve::resolve_endpoints,
+        listing::listing_endpoints,
+        history::history_endpoints,
+        bundle::bundle_endpoints,
+        authz::authz_endpoints,
+        clients::client_endpoints,
+        shadow::shadow_endpoints,
     ]
     .into_iter()
     .flat_map(|family| family())

@@ -31,7 +31,7 @@ pub(super) struct Waiter<'p>(&'p Pace);
 
 impl Pace {
     /// Counts the caller among those that a change from now on wakes.
-    pub fn enter(&self) -> Waiter<'_> {
+    pub fn enter_queue(&self) -> Waiter<'_> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         Waiter(self)
     }
@@ -42,7 +42,7 @@ impl Pace {
     }
 
     /// Wakes those that wait after each change, until there are no changes any more.
-    pub async fn wake(&self, mut changes: watch::Receiver<u64>) {
+    pub async fn wake_waiters(&self, mut changes: watch::Receiver<u64>) {
         while changes.changed().await.is_ok() {
             if self.wake_all(&mut changes).await.is_err() {
                 break;
@@ -81,7 +81,7 @@ fn share_of(waiting: usize) -> usize {
 impl Waiter<'_> {
     /// Its next turn; to be enabled before that is read which may change, so that no change is
     /// missed.
-    pub fn turn(&self) -> Notified<'_> {
+    pub fn next_turn(&self) -> Notified<'_> {
         self.0.woken.notified()
     }
 }
@@ -104,9 +104,9 @@ mod tests {
 
     /// Waits for so many changes, and says whether the last turn was the end.
     async fn wait_for(pace: Arc<Pace>, entered: mpsc::Sender<()>, turns: usize) -> bool {
-        let waiter = pace.enter();
+        let waiter = pace.enter_queue();
         for _ in 0..turns {
-            let mut turn = pin!(waiter.turn());
+            let mut turn = pin!(waiter.next_turn());
             turn.as_mut().enable();
             entered.send(()).await.unwrap();
             turn.await;
@@ -120,7 +120,7 @@ mod tests {
         let pace = Arc::new(Pace::default());
         let waking = tokio::spawn({
             let pace = pace.clone();
-            async move { pace.wake(changes).await }
+            async move { pace.wake_waiters(changes).await }
         });
         let (entered, mut all_entered) = mpsc::channel(many);
         let mut waiting = JoinSet::new();

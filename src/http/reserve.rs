@@ -24,7 +24,7 @@ pub(super) struct Reserve(Mutex<VecDeque<AbortHandle>>);
 impl Reserve {
     /// Takes up a connection by the task that serves it, and ends the oldest where there are too
     /// many.
-    pub fn admit(&self, task: AbortHandle) {
+    pub fn admit_task(&self, task: AbortHandle) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         if tasks.len() >= PLACES

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::app::App;
 use super::body::{may_be_json, read_body};
 use super::call::Call;
-use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema};
+use super::endpoint::{Chooses, Endpoint, Parameter, Tag, Values, json_body, schema_of};
 use super::problem::Problem;
 use super::reply::answer_json;
 use crate::daemon::{Answers, Numbers, Question, Snapshot};
@@ -45,15 +45,15 @@ const SWITCH: Values = Values::OneOf(&["0", "1", "false", "true"]);
 const FIELD_LIST: &str = "^(guardrails|policies|pipelines|pipeline_guardrails|unknown)\
     (,(guardrails|policies|pipelines|pipeline_guardrails|unknown))*$";
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn resolve_endpoints() -> Vec<Endpoint> {
     let results = json!({
         "type": "object",
         "required": ["results"],
-        "properties": { "results": { "type": "array", "items": schema("Answer") } },
+        "properties": { "results": { "type": "array", "items": schema_of("Answer") } },
     });
     vec![
-        Endpoint::post("/v1/resolve", "resolve", resolve)
-            .about(
+        Endpoint::post("/v1/resolve", "resolve", answer_resolve)
+            .with_summary(
                 Tag::Resolve,
                 "What a request gets, or a batch of requests, from one snapshot",
             )
@@ -75,11 +75,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                     SWITCH,
                 ),
             ])
-            .with_request(json!({ "oneOf": [schema("Request"), schema("Batch")] }))
+            .with_request(json!({ "oneOf": [schema_of("Request"), schema_of("Batch")] }))
             .with_answer(
                 StatusCode::OK,
                 "The answer, or the answers in the order of the requests",
-                json_body(json!({ "oneOf": [schema("Answer"), results] })),
+                json_body(json!({ "oneOf": [schema_of("Answer"), results] })),
             )
             .with_refusals([
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -89,7 +89,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 /// Answers one request or a batch.
-async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
+async fn answer_resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     if !may_be_json(&call.head.headers) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -122,7 +122,10 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
         fields,
         strict: asking.strict,
     };
-    if let Some(again) = asking.kept().and_then(|kept| kept.find_answer(question)) {
+    if let Some(again) = asking
+        .find_answers()
+        .and_then(|kept| kept.find_answer(question))
+    {
         asking.app.measures.repeated.inc();
         if let Some(shadow) = &asking.app.options.shadow {
             shadow.see_body(&asking.snapshot, &bytes);
@@ -136,7 +139,7 @@ async fn resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
     match read_asked(&bytes)? {
         Asked::One(context, policies) if asking.is_quick(&context, &policies) => {
             let body = asking.answer_one(context, &policies)?;
-            let body = match asking.kept() {
+            let body = match asking.find_answers() {
                 Some(kept) => kept.keep_answer(question, body),
                 None => body.into(),
             };
@@ -170,7 +173,7 @@ struct Asking {
 impl Asking {
     /// Where answers to the like of this are kept. Not where each decision is written down: it is
     /// made anew then.
-    fn kept(&self) -> Option<&Answers> {
+    fn find_answers(&self) -> Option<&Answers> {
         match (
             self.explain || self.app.options.decisions.is_some(),
             self.fields.policies,
@@ -198,7 +201,7 @@ impl Asking {
         R: FnOnce() -> Result<Asked, Problem> + Send + 'static,
     {
         let (app, snapshot) = (self.app.clone(), self.snapshot.clone());
-        let body = app.workers.run(move || match read()? {
+        let body = app.workers.run_work(move || match read()? {
             Asked::One(context, policies) => self.answer_one(context, &policies),
             Asked::Batch(batch) => self.answer_batch(batch),
         });
@@ -207,8 +210,8 @@ impl Asking {
 
     fn answer_one(&self, context: Context, policies: &[String]) -> Result<Vec<u8>, Problem> {
         let mut answers = Answering::new(self);
-        answers.add(context, policies)?;
-        answers.finish()
+        answers.add_answer(context, policies)?;
+        answers.finish_answer()
     }
 
     /// Every request of a batch is answered, or none is.
@@ -233,11 +236,11 @@ impl Asking {
                 answers.bytes.push(b',');
             }
             answers
-                .add(context, &policies)
+                .add_answer(context, &policies)
                 .map_err(|problem| problem.of_request(number))?;
         }
         answers.bytes.extend_from_slice(b"]}");
-        answers.finish()
+        answers.finish_answer()
     }
 }
 
@@ -264,7 +267,7 @@ impl<'a> Answering<'a> {
     }
 
     /// Writes the answer to one request.
-    fn add(&mut self, context: Context, policies: &[String]) -> Result<(), Problem> {
+    fn add_answer(&mut self, context: Context, policies: &[String]) -> Result<(), Problem> {
         let asking = self.asking;
         if asking.app.options.strict_requests {
             refuse_not_requestable(asking.snapshot.engine.set(), policies)?;
@@ -281,7 +284,7 @@ impl<'a> Answering<'a> {
         let answer = Answer {
             origin: asking.snapshot.origin(),
             resolution: &resolution,
-            version: &numbering(asking.numbers.as_deref()),
+            version: &number_versions(asking.numbers.as_deref()),
             fields: asking.fields,
             explain: near.as_deref(),
         };
@@ -290,9 +293,10 @@ impl<'a> Answering<'a> {
         if let Some(shadow) = &asking.app.options.shadow {
             shadow.see_request(&asking.snapshot, &request.context, policies);
         }
-        let line = asking
-            .app
-            .decision("resolve", &asking.snapshot, &request.context, &resolution);
+        let line =
+            asking
+                .app
+                .log_decision("resolve", &asking.snapshot, &request.context, &resolution);
         self.decided += line.as_ref().map_or(0, String::len);
         self.decisions.extend(line);
         self.check_limits()
@@ -357,7 +361,7 @@ impl<'a> Answering<'a> {
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))
     }
 
-    fn finish(self) -> Result<Vec<u8>, Problem> {
+    fn finish_answer(self) -> Result<Vec<u8>, Problem> {
         self.decisions
             .into_iter()
             .for_each(|line| self.asking.app.write_decision(line));
@@ -400,7 +404,9 @@ fn refuse_not_requestable(set: &PolicySet, policies: &[String]) -> Result<(), Pr
 }
 
 /// What tells versions by what is known of them.
-fn numbering(numbers: Option<&Numbers>) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> {
+fn number_versions(
+    numbers: Option<&Numbers>,
+) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> {
     move |id, policy| numbers?.number_of(id, || (policy.name(), policy.digest()))
 }
 

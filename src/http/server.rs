@@ -24,15 +24,15 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::app::{App, router};
+use super::app::{App, build_router};
 use super::attempts::{Attempts, Peer};
 use super::bundle::BundleCache;
 use super::connection::Patient;
 use super::descriptors::{bound_connections, raise_limit};
-use super::endpoint::check;
-use super::families;
+use super::endpoint::check_endpoints;
+use super::endpoint_families;
 use super::measure::Measures;
-use super::openapi::describe;
+use super::openapi::describe_api;
 use super::pace::Pace;
 use super::pages::sessions::Sessions;
 use super::pages::{Live, Standings, watch_changes};
@@ -76,7 +76,7 @@ pub struct Signals {
 ///
 /// # Errors
 /// Where the system gives no threads, or a listener cannot be used.
-pub fn serve(
+pub fn serve_listeners(
     listeners: Vec<Listener>,
     hub: Arc<Hub>,
     options: Options,
@@ -87,20 +87,26 @@ pub fn serve(
         .thread_name("refguard-http")
         .build()?;
     let quiet = build_quiet_threads()?;
-    let result = runtime.block_on(run(listeners, hub, options, signals, quiet.handle()));
+    let result = runtime.block_on(serve_until_stopped(
+        listeners,
+        hub,
+        options,
+        signals,
+        quiet.handle(),
+    ));
     runtime.shutdown_background();
     quiet.shutdown_background();
     result
 }
 
-async fn run(
+async fn serve_until_stopped(
     listeners: Vec<Listener>,
     hub: Arc<Hub>,
     options: Options,
     signals: Signals,
     quiet: &Handle,
 ) -> io::Result<()> {
-    let mut caught = Caught::catch()?;
+    let mut caught = Caught::catch_signals()?;
     let mut limits = options.limits;
     limits.connections = bound_connections(limits.connections, raise_limit(), reserve::PLACES);
     let (changed, changes) = watch::channel(0u64);
@@ -114,10 +120,10 @@ async fn run(
     let (parked, pace) = (Semaphore::new(limits.parked), Pace::default());
     let measures = Measures::new();
     hub.metrics()
-        .register_all(|registry| measures.enter(registry));
-    let endpoints = families();
-    check(&endpoints).map_err(io::Error::other)?;
-    let description = describe(&endpoints)?.to_string().into();
+        .register_all(|registry| measures.register_all(registry));
+    let endpoints = endpoint_families();
+    check_endpoints(&endpoints).map_err(io::Error::other)?;
+    let description = describe_api(&endpoints)?.to_string().into();
     let bundles = BundleCache::default();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let workers = |threads: &Handle, places, max_waiting| {
@@ -146,7 +152,7 @@ async fn run(
     let weak = Arc::downgrade(&app);
     app.options.credentials.on_tokens(move |tokens| {
         if let Some(app) = weak.upgrade() {
-            app.sessions.keep(|token| tokens.has_hash(token));
+            app.sessions.retain_sessions(|token| tokens.has_hash(token));
             app.live.judge_again();
         }
     });
@@ -154,7 +160,7 @@ async fn run(
     let places = Arc::new(Semaphore::new(limits.connections));
     let server = Arc::new(Server {
         places: places.clone(),
-        router: router(app.clone(), endpoints),
+        router: build_router(app.clone(), endpoints),
         app,
         limits,
         ending,
@@ -163,11 +169,11 @@ async fn run(
     });
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(server.clone(), bound(listener)?));
+        accepting.spawn(accept_connections(server.clone(), bind_listener(listener)?));
     }
     accepting.spawn(watch_changes(server.app.clone()));
     let app = server.app.clone();
-    tokio::spawn(async move { app.pace.wake(app.changes.clone()).await });
+    tokio::spawn(async move { app.pace.wake_waiters(app.changes.clone()).await });
     drop(server);
     caught.until_end(&signals).await;
     (signals.ending)();
@@ -197,7 +203,7 @@ struct Caught {
 }
 
 impl Caught {
-    fn catch() -> io::Result<Self> {
+    fn catch_signals() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -251,7 +257,7 @@ enum Bound {
     Unix(UnixListener),
 }
 
-fn bound(listener: Listener) -> io::Result<Bound> {
+fn bind_listener(listener: Listener) -> io::Result<Bound> {
     Ok(match listener {
         Listener::Tcp(listener) => {
             listener.set_nonblocking(true)?;
@@ -264,14 +270,14 @@ fn bound(listener: Listener) -> io::Result<Bound> {
     })
 }
 
-async fn accept(server: Arc<Server>, bound: Bound) {
+async fn accept_connections(server: Arc<Server>, bound: Bound) {
     let mut is_failing = false;
     loop {
         let result = match &bound {
             Bound::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
                 // Answers are small and whole: waiting to fill a packet only delays them.
                 let _ = stream.set_nodelay(true);
-                (Stream::Tcp(stream), Peer::at(from.ip()))
+                (Stream::Tcp(stream), Peer::of_address(from.ip()))
             }),
             Bound::Unix(listener) => listener
                 .accept()
@@ -283,7 +289,7 @@ async fn accept(server: Arc<Server>, bound: Bound) {
                 if std::mem::take(&mut is_failing) {
                     tracing::info!("over: connections are accepted again");
                 }
-                server.clone().begin(stream, peer);
+                server.clone().begin_connection(stream, peer);
             }
             Err(error) => {
                 is_failing = true;
@@ -331,7 +337,7 @@ impl Server {
     /// Serves a connection on a task of its own. Where there are too many, the one that has waited
     /// for its client the longest makes place; where all are being answered, the new one is heard
     /// for a moment, as probes are.
-    fn begin(self: Arc<Self>, stream: Stream, peer: Peer) {
+    fn begin_connection(self: Arc<Self>, stream: Stream, peer: Peer) {
         if self.seats.is_full() {
             self.app.measures.refused.inc();
         }
@@ -345,7 +351,7 @@ impl Server {
                 return;
             };
             let _open = OpenConnection::count(&self.app.measures.connections);
-            self.greet(stream, Kind::Regular, peer, taken).await;
+            self.greet_client(stream, Kind::Regular, peer, taken).await;
             drop(place);
         });
         seat.set_task(task.abort_handle());
@@ -362,30 +368,30 @@ impl Server {
         let server = self.clone();
         let task = tokio::spawn(async move {
             let seat = Arc::new(server.seats.stand());
-            let serving = server.greet(stream, Kind::Reserve, peer, seat);
+            let serving = server.greet_client(stream, Kind::Reserve, peer, seat);
             let _ = tokio::time::timeout(reserve::TIME, serving).await;
         });
-        self.reserve.admit(task.abort_handle());
+        self.reserve.admit_task(task.abort_handle());
     }
 
     /// Speaks TLS where that is due, and serves what is asked.
-    async fn greet(&self, stream: Stream, kind: Kind, peer: Peer, seat: Arc<TakenSeat>) {
+    async fn greet_client(&self, stream: Stream, kind: Kind, peer: Peer, seat: Arc<TakenSeat>) {
         // Asked for each connection: certificates are replaced while the server runs.
         let tls = self.app.options.credentials.tls().map(TlsAcceptor::from);
         match (stream, tls) {
-            (Stream::Unix(stream), _) => self.serve(stream, kind, peer, seat).await,
-            (Stream::Tcp(stream), None) => self.serve(stream, kind, peer, seat).await,
+            (Stream::Unix(stream), _) => self.serve_connection(stream, kind, peer, seat).await,
+            (Stream::Tcp(stream), None) => self.serve_connection(stream, kind, peer, seat).await,
             (Stream::Tcp(stream), Some(tls)) => {
                 let handshake =
                     tokio::time::timeout(self.limits.header_time, tls.accept(stream)).await;
                 if let Ok(Ok(stream)) = handshake {
-                    self.serve(stream, kind, peer, seat).await;
+                    self.serve_connection(stream, kind, peer, seat).await;
                 }
             }
         }
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         kind: Kind,

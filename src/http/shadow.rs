@@ -5,27 +5,27 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::call::{Call, NoQuery};
-use super::endpoint::{Endpoint, Tag, json_body, schema};
+use super::endpoint::{Endpoint, Tag, json_body, schema_of};
 use super::problem::Problem;
 use super::reply::to_json;
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn shadow_endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/v1/shadow", "shadow", shadow)
-            .about(
+        Endpoint::get("/v1/shadow", "shadow", find_shadow)
+            .with_summary(
                 Tag::Resolve,
                 "What `--shadow REF` would have said: counts by region and guardrail, and samples",
             )
             .with_answer(
                 StatusCode::OK,
                 "The counts since both sets are compared",
-                json_body(report()),
+                json_body(answer_report()),
             )
             .with_refusals([StatusCode::NOT_FOUND]),
     ]
 }
 
-fn report() -> Value {
+fn answer_report() -> Value {
     let count = json!({ "type": "integer", "minimum": 0 });
     let counts = json!({ "type": "object", "additionalProperties": count });
     let names = json!({ "type": "array", "items": { "type": "string" } });
@@ -40,7 +40,7 @@ fn report() -> Value {
         "required": ["at", "context", "lost", "gained", "pipelines", "region"],
         "properties": {
             "at": { "type": "string" },
-            "context": schema("Context"),
+            "context": schema_of("Context"),
             "lost": names,
             "gained": names,
             "pipelines": { "type": "boolean" },
@@ -68,7 +68,7 @@ fn report() -> Value {
     })
 }
 
-async fn shadow(call: Call<NoQuery>) -> Result<Response, Problem> {
+async fn find_shadow(call: Call<NoQuery>) -> Result<Response, Problem> {
     let Some(shadow) = &call.app.options.shadow else {
         return Err(Problem::not_found(
             "nothing is compared: start the daemon with `--shadow REF`",

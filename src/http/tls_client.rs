@@ -39,7 +39,7 @@ impl TlsClient {
     ///
     /// # Errors
     /// In words: where one cannot be read, or there is none.
-    pub fn trusting(pem: &[u8]) -> Result<Self, String> {
+    pub fn trust_roots(pem: &[u8]) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let unreadable = |error: &dyn std::fmt::Display| {
@@ -67,7 +67,7 @@ impl TlsClient {
     ///
     /// # Errors
     /// In words: where the name is none that a certificate could have.
-    pub fn open(
+    pub fn open_connection(
         &self,
         stream: TcpStream,
         name: &str,

@@ -53,12 +53,12 @@ impl Workers {
     /// # Errors
     /// That of the work; 503 where too many wait or a place is not free in time; 500 where it
     /// panics.
-    pub async fn run<T, W>(&self, work: W) -> Result<T, Problem>
+    pub async fn run_work<T, W>(&self, work: W) -> Result<T, Problem>
     where
         T: Send + 'static,
         W: FnOnce() -> Result<T, Problem> + Send + 'static,
     {
-        let queued = Queued::enter(&self.waiting);
+        let queued = Queued::enter_queue(&self.waiting);
         if queued.before >= self.max_waiting {
             return Err(Problem::busy("too many requests of this kind wait"));
         }
@@ -87,7 +87,7 @@ struct Queued<'a> {
 }
 
 impl<'a> Queued<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Self {
+    fn enter_queue(waiting: &'a AtomicUsize) -> Self {
         Self {
             waiting,
             before: waiting.fetch_add(1, Ordering::Relaxed),
@@ -115,7 +115,7 @@ mod tests {
         let (begun, beginning) = mpsc::channel();
         let busy = workers.clone();
         let first = tokio::spawn(async move {
-            busy.run(move || {
+            busy.run_work(move || {
                 begun.send(()).unwrap();
                 ending.recv().unwrap();
                 Ok(1)
@@ -125,11 +125,11 @@ mod tests {
         tokio::task::spawn_blocking(move || beginning.recv().unwrap())
             .await
             .unwrap();
-        let refused = workers.run(|| Ok(2)).await.unwrap_err();
+        let refused = workers.run_work(|| Ok(2)).await.unwrap_err();
         assert_eq!((refused.status.as_u16(), refused.is_busy), (503, true));
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(workers.run(|| Ok(3)).await.unwrap(), 3);
+        assert_eq!(workers.run_work(|| Ok(3)).await.unwrap(), 3);
     }
     #[cfg(target_os = "linux")]
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let workers = Workers::new(quiet.handle(), 1, 1, Duration::from_secs(60));
         let serving = Builder::new_current_thread().enable_time().build().unwrap();
         let found = serving
-            .block_on(workers.run(move || Ok(niceness())))
+            .block_on(workers.run_work(move || Ok(niceness())))
             .unwrap();
         assert_eq!(found, (niceness() + Way::Far as i32).min(19));
     }

@@ -10,7 +10,9 @@ use refguard_core::resolve::{
 use serde::Serialize;
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, text, time, words};
+use super::parts::{
+    chip_list, commit_mark, count_things, isolated_name, sentence_markup, time_mark, visible_text,
+};
 
 /// Names of a dimension that a field suggests.
 const MAX_SUGGESTED: usize = 400;
@@ -73,11 +75,11 @@ pub fn ask_page(
     catalog: &Catalog,
     answer: Option<&AskAnswer<'_>>,
 ) -> String {
-    frame.around(html! {
+    frame.wrap_page(html! {
         h1 { "What does a request get?" }
         (ask_form(frame, form, catalog))
         @match answer {
-            Some(answer) => (answered(frame, form, answer)),
+            Some(answer) => (answer_section(frame, form, answer)),
             None => p.muted {
                 "Give any of these. A field that is left empty is a value that the request does \
                  not have. "
@@ -152,7 +154,7 @@ fn dimension_field(dimension: Dimension, value: &str, catalog: &Catalog) -> Mark
     let list = format!("{field}-names");
     html! {
         div {
-            label for=(field) { (capitalise(label)) }
+            label for=(field) { (capitalise_word(label)) }
             input id=(field) name=(field) value=(value) list=(list) autocomplete="off"
                 placeholder=[dimension.is_set().then_some("parted by commas")];
             datalist id=(list) {
@@ -162,7 +164,7 @@ fn dimension_field(dimension: Dimension, value: &str, catalog: &Catalog) -> Mark
     }
 }
 
-pub(super) fn capitalise(word: &str) -> String {
+pub(super) fn capitalise_word(word: &str) -> String {
     let mut chars = word.chars();
     chars
         .next()
@@ -170,16 +172,16 @@ pub(super) fn capitalise(word: &str) -> String {
         .unwrap_or_default()
 }
 
-fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
+fn answer_section(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
     let got = answer.resolution;
     html! {
         @for unlisted in answer.unlisted {
-            p.notice-line role="status" { (words(&unlisted.to_string())) }
+            p.notice-line role="status" { (sentence_markup(&unlisted.to_string())) }
         }
         section.card.answer aria-labelledby="gets" {
             div.head {
-                h2 #gets { (words(&capitalise(&answer.request))) " gets" }
-                span.end.muted { (origin(answer.origin)) }
+                h2 #gets { (sentence_markup(&capitalise_word(&answer.request))) " gets" }
+                span.end.muted { (origin_line(answer.origin)) }
             }
             @if got.guardrails.is_empty() {
                 p.lead.loss { "No guardrail: no policy matches this request." }
@@ -187,12 +189,12 @@ fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
                 div.big-chips { (big_chips(&got.guardrails)) }
             }
             @if let Some(until) = got.valid_until {
-                p.muted { "So until " (time(&until.to_string())) ": then an attachment ends." }
+                p.muted { "So until " (time_mark(&until.to_string())) ": then an attachment ends." }
             }
             @if !got.unknown.is_empty() {
-                p.loss { "It names what the set does not have: " (chips(&got.unknown)) }
+                p.loss { "It names what the set does not have: " (chip_list(&got.unknown)) }
             }
-            @if let Some(against) = &answer.against { (difference(got, against)) }
+            @if let Some(against) = &answer.against { (difference_section(got, against)) }
         }
         @if let Some(why) = &answer.why { (why_card(frame, &form.guardrail, why)) }
         @if !got.policies.is_empty() {
@@ -206,25 +208,27 @@ fn answered(frame: &Frame, form: &AskForm, answer: &AskAnswer<'_>) -> Markup {
     }
 }
 
-fn origin((promotion, hash): (Option<u64>, Option<&str>)) -> Markup {
+fn origin_line((promotion, hash): (Option<u64>, Option<&str>)) -> Markup {
     html! {
         @if let Some(number) = promotion { "promotion " (number) " · " }
         @match hash {
-            Some(hash) => (commit(hash)),
+            Some(hash) => (commit_mark(hash)),
             None => "the work tree",
         }
     }
 }
 
 fn big_chips(names: &[&str]) -> Markup {
-    html! { ul.chips.big { @for name in names { li { code { (text(name)) } } } } }
+    html! { ul.chips.big { @for name in names { li { code { (visible_text(name)) } } } } }
 }
 
 /// What is lost and gained from then to the answer above.
-fn difference(got: &Resolution<'_>, against: &Result<Against, String>) -> Markup {
+fn difference_section(got: &Resolution<'_>, against: &Result<Against, String>) -> Markup {
     let against = match against {
         Ok(against) => against,
-        Err(why) => return html! { p.loss { "The difference cannot be told: " (words(why)) } },
+        Err(why) => {
+            return html! { p.loss { "The difference cannot be told: " (sentence_markup(why)) } };
+        }
     };
     let gained: Vec<&str> = got
         .guardrails
@@ -236,7 +240,7 @@ fn difference(got: &Resolution<'_>, against: &Result<Against, String>) -> Markup
     let lost: Vec<&String> = against.guardrails.iter().filter(is_lost).collect();
     html! {
         div.difference {
-            h3 { "Beside " (origin((against.promotion, Some(&against.commit)))) }
+            h3 { "Beside " (origin_line((against.promotion, Some(&against.commit)))) }
             @if gained.is_empty() && lost.is_empty() { p { "The same guardrails." } }
             @if !lost.is_empty() { p { span.loss { "Had then, not here: " } } div.lost { (chips_of("lost", &lost)) } }
             @if !gained.is_empty() { p { span.gain { "Has here, not then: " } } div { (chips_of("gained", &gained)) } }
@@ -245,7 +249,7 @@ fn difference(got: &Resolution<'_>, against: &Result<Against, String>) -> Markup
 }
 
 pub(super) fn chips_of<N: AsRef<str>>(class: &str, names: &[N]) -> Markup {
-    html! { ul class={ "chips " (class) } { @for name in names { li { code { (text(name.as_ref())) } } } } }
+    html! { ul class={ "chips " (class) } { @for name in names { li { code { (visible_text(name.as_ref())) } } } } }
 }
 
 fn policy_part(frame: &Frame, policy: &ResolvedPolicy<'_>, version: Numbering<'_>) -> Markup {
@@ -259,25 +263,25 @@ fn policy_part(frame: &Frame, policy: &ResolvedPolicy<'_>, version: Numbering<'_
         div.part {
             h3 {
                 @match policy.served() {
-                    Some(_) => a href=(frame.address("/ui/policy", &[("name", policy.name())])) { (name(policy.name())) },
-                    None => (name(policy.name())),
+                    Some(_) => a href=(frame.address("/ui/policy", &[("name", policy.name())])) { (isolated_name(policy.name())) },
+                    None => (isolated_name(policy.name())),
                 }
                 @if let Some(number) = number { " " span.badge { "version " (number) } }
             }
             p.muted {
                 @match policy.matched_via() {
-                    Some(reason) => (words(&reason.to_string())),
+                    Some(reason) => (sentence_markup(&reason.to_string())),
                     None => "asked for by name",
                 }
                 @if chain.len() > 1 {
                     " · built on "
                     @for (index, member) in chain.iter().enumerate() {
                         @if index > 0 { " → " }
-                        (name(member))
+                        (isolated_name(member))
                     }
                 }
             }
-            (chips(&guardrails))
+            (chip_list(&guardrails))
         }
     }
 }
@@ -285,7 +289,7 @@ fn policy_part(frame: &Frame, policy: &ResolvedPolicy<'_>, version: Numbering<'_
 fn pipeline_card(resolved: &ResolvedPipeline<'_>) -> Markup {
     html! {
         section.card {
-            h2 { "Pipeline of " (name(resolved.policy)) " " span.badge { (word(&resolved.pipeline.mode)) } }
+            h2 { "Pipeline of " (isolated_name(resolved.policy)) " " span.badge { (json_word(&resolved.pipeline.mode)) } }
             (pipeline_table(resolved.set, resolved.pipeline))
         }
     }
@@ -307,9 +311,9 @@ pub(super) fn pipeline_table(
                     @for (number, step) in (1..).zip(&pipeline.steps) {
                         tr {
                             td.number { (number) }
-                            th scope="row" { code { (text(set.guardrail(step.guardrail))) } }
-                            td { (word(&step.on_pass)) } td { (word(&step.on_fail)) }
-                            td { (word(&step.on_error.unwrap_or(step.on_fail))) }
+                            th scope="row" { code { (visible_text(set.guardrail(step.guardrail))) } }
+                            td { (json_word(&step.on_pass)) } td { (json_word(&step.on_fail)) }
+                            td { (json_word(&step.on_error.unwrap_or(step.on_fail))) }
                         }
                     }
                 }
@@ -319,7 +323,7 @@ pub(super) fn pipeline_table(
 }
 
 /// A word of a document, as JSON has it.
-fn word(value: &impl Serialize) -> String {
+fn json_word(value: &impl Serialize) -> String {
     let json = serde_json::to_value(value).unwrap_or_default();
     json.as_str().unwrap_or_default().replace('_', " ")
 }
@@ -332,7 +336,7 @@ fn near_card(frame: &Frame, near: &[Near]) -> Markup {
         section.card {
             details open[missed.len() <= MAX_NEAR] {
                 summary { "Attachments that came near: " (matched.len()) " matched, "
-                    (count(missed.len(), "did not", "did not")) }
+                    (count_things(missed.len(), "did not", "did not")) }
                 ul.plain.near {
                     @for near in matched.iter().chain(&missed).take(MAX_NEAR) { (near_line(frame, near)) }
                 }
@@ -353,8 +357,8 @@ fn near_line(frame: &Frame, near: &Near) -> Markup {
     };
     html! {
         li {
-            span class=(class) { (mark) } " " strong { (name(&near.policy)) } " "
-            span { (words(&near.why)) } " " (frame.place(&near.file, near.line))
+            span class=(class) { (mark) } " " strong { (isolated_name(&near.policy)) } " "
+            span { (sentence_markup(&near.why)) } " " (frame.place(&near.file, near.line))
         }
     }
 }
@@ -362,7 +366,7 @@ fn near_line(frame: &Frame, near: &Near) -> Markup {
 fn why_card(frame: &Frame, guardrail: &str, why: &Result<Vec<Giver>, String>) -> Markup {
     let givers = match why {
         Ok(givers) => givers,
-        Err(trouble) => return html! { section.card.warn { p { (words(trouble)) } } },
+        Err(trouble) => return html! { section.card.warn { p { (sentence_markup(trouble)) } } },
     };
     let (giving, others): (Vec<&Giver>, Vec<&Giver>) = givers.iter().partition(|giver| giver.gives);
     let class = if giving.is_empty() {
@@ -374,30 +378,30 @@ fn why_card(frame: &Frame, guardrail: &str, why: &Result<Vec<Giver>, String>) ->
         section class=(class) aria-labelledby="why" {
             h2 #why {
                 @if giving.is_empty() { "Why it does not get " } @else { "Why it gets " }
-                code { (text(guardrail)) }
+                code { (visible_text(guardrail)) }
             }
             @if givers.is_empty() { p { "No policy adds it." } }
             @for giver in &giving {
                 p {
-                    strong { (name(&giver.policy)) } " gives it: "
-                    (words(giver.matched_via.as_deref().unwrap_or("asked for by name"))) " "
+                    strong { (isolated_name(&giver.policy)) } " gives it: "
+                    (sentence_markup(giver.matched_via.as_deref().unwrap_or("asked for by name"))) " "
                     (frame.place(&giver.file, giver.line))
                 }
             }
             @if giving.is_empty() {
                 @for giver in others.iter().take(MAX_GIVERS) {
-                    h3 { (name(&giver.policy)) " could give it, but " (frame.place(&giver.file, giver.line)) }
+                    h3 { (isolated_name(&giver.policy)) " could give it, but " (frame.place(&giver.file, giver.line)) }
                     ul {
                         @for obstacle in &giver.obstacles {
                             li {
-                                (words(&obstacle.message)) " " (frame.place(&obstacle.file, obstacle.line))
-                                div.muted { "To change that: " (words(&obstacle.change)) }
+                                (sentence_markup(&obstacle.message)) " " (frame.place(&obstacle.file, obstacle.line))
+                                div.muted { "To change that: " (sentence_markup(&obstacle.change)) }
                             }
                         }
                     }
                 }
                 @if others.len() > MAX_GIVERS {
-                    p.muted { "and " (count(others.len() - MAX_GIVERS, "more policy", "more policies")) }
+                    p.muted { "and " (count_things(others.len() - MAX_GIVERS, "more policy", "more policies")) }
                 }
             }
         }

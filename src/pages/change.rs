@@ -4,10 +4,12 @@
 use maud::{Markup, html};
 use refguard_core::document::Finding;
 
-use super::ask::capitalise;
+use super::ask::capitalise_word;
 use super::difference::{document_card, impact_card, safeguard_card};
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, text, words};
+use super::parts::{
+    chip_list, commit_mark, count_things, isolated_name, sentence_markup, visible_text,
+};
 use crate::daemon::Change;
 use crate::ops::{ComingVersions, Foreseen, Review, ReviewedTests, Says};
 use crate::output::verdict;
@@ -17,15 +19,15 @@ const MAX_SHOWN: usize = 50;
 
 /// The page.
 pub fn change_page(frame: &Frame, change: &Change) -> String {
-    frame.around(html! {
-        h1 { "What comes next to " (name(&change.environment)) }
+    frame.wrap_page(html! {
+        h1 { "What comes next to " (isolated_name(&change.environment)) }
         p.muted {
-            "From " code { (text(&change.source)) } " at " (commit(&change.head))
-            @if let Some(tip) = &change.tip { ", held against " (commit(tip)) }
+            "From " code { (visible_text(&change.source)) } " at " (commit_mark(&change.head))
+            @if let Some(tip) = &change.tip { ", held against " (commit_mark(tip)) }
         }
         @match (&change.review, &change.tip) {
-            (Some(review), _) => (reviewed(frame, &change.environment, review)),
-            (None, Some(_)) => div.card.good { p.lead { "Nothing: it holds all that " code { (text(&change.source)) } " has." } },
+            (Some(review), _) => (review_section(frame, &change.environment, review)),
+            (None, Some(_)) => div.card.good { p.lead { "Nothing: it holds all that " code { (visible_text(&change.source)) } " has." } },
             (None, None) if change.is_gone => div.card.bad {
                 p.lead { "Its branch is gone, so there is nothing to hold against each other. \
                     What was good last stays in force." }
@@ -36,32 +38,32 @@ pub fn change_page(frame: &Frame, change: &Change) -> String {
     })
 }
 
-fn reviewed(frame: &Frame, environment: &str, review: &Review) -> Markup {
+fn review_section(frame: &Frame, environment: &str, review: &Review) -> Markup {
     let foreseen = review
         .environments
         .iter()
         .find(|it| it.environment == environment);
     html! {
         section class={ "card " (if review.is_faulty() { "bad" } else { "verdict" }) } {
-            p.lead { (words(&capitalise(&verdict(review)))) }
+            p.lead { (sentence_markup(&capitalise_word(&verdict(review)))) }
         }
         @match foreseen {
-            Some(foreseen) => (gates(frame, foreseen)),
+            Some(foreseen) => (gate_table(frame, foreseen)),
             None => p.muted { "Its gates are asked when somebody promotes: " code { "refguard \
                 promote --dry-run" } },
         }
         @if let (Some(impact), Some(shift)) = (&review.impact, &review.shift) { (impact_card(impact, shift)) }
         @if let Some(safeguards) = &review.safeguards { (safeguard_card(safeguards)) }
-        (findings(frame, &review.new))
+        (finding_list(frame, &review.new))
         @if let Some(tests) = &review.tests { (tests_card(frame, tests)) }
-        (owners(review))
+        (owner_list(review))
         @if let Some(diff) = &review.diff { (document_card(diff)) }
-        (versions(review))
+        (version_list(review))
     }
 }
 
 /// What each gate says; the ones that say nothing are passed.
-fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
+fn gate_table(frame: &Frame, foreseen: &Foreseen) -> Markup {
     let class = if foreseen.could {
         "card good"
     } else {
@@ -79,13 +81,13 @@ fn gates(frame: &Frame, foreseen: &Foreseen) -> Markup {
                         Says::Warned => ("badge warn", "warning"),
                     };
                     li {
-                        span class=(class) { (says) } " gate " code { (word.gate) } ": " (words(&word.message)) " "
+                        span class=(class) { (says) } " gate " code { (word.gate) } ": " (sentence_markup(&word.message)) " "
                         @if let Some(file) = &word.file { (frame.place(file, word.line.unwrap_or(1))) }
                     }
                 }
             }
             @let quiet = quiet_gates(foreseen);
-            @if !quiet.is_empty() { div.gives { span.gain { "nothing to say: " } (chips(&quiet)) } }
+            @if !quiet.is_empty() { div.gives { span.gain { "nothing to say: " } (chip_list(&quiet)) } }
             p.muted { "As of now; the gates are asked again when somebody promotes." }
         }
     }
@@ -109,18 +111,18 @@ fn quiet_gates(foreseen: &Foreseen) -> Vec<&'static str> {
         .collect()
 }
 
-fn findings(frame: &Frame, new: &[Finding]) -> Markup {
+fn finding_list(frame: &Frame, new: &[Finding]) -> Markup {
     if new.is_empty() {
         return html! {};
     }
     html! {
         section.card.warn aria-labelledby="findings" {
-            h2 #findings { (count(new.len(), "new finding", "new findings")) }
+            h2 #findings { (count_things(new.len(), "new finding", "new findings")) }
             ul.plain.near {
                 @for finding in new.iter().take(MAX_SHOWN) {
                     li {
                         @if finding.is_error() { span.badge.bad { "error" } } @else { span.badge.warn { "warning" } }
-                        " " span.rule { (finding.rule.code) } " " (words(&finding.message)) " "
+                        " " span.rule { (finding.rule.code) } " " (sentence_markup(&finding.message)) " "
                         (frame.place(&finding.location.file, finding.location.line))
                     }
                 }
@@ -151,7 +153,7 @@ fn tests_card(frame: &Frame, tests: &ReviewedTests) -> Markup {
             }
             ul.plain.near {
                 @for case in report.cases.iter().filter(|case| !case.differences.is_empty()).take(MAX_SHOWN) {
-                    li { span.badge.bad { "failed" } " " (name(&case.case)) ": " (words(&case.differences.join("; "))) " "
+                    li { span.badge.bad { "failed" } " " (isolated_name(&case.case)) ": " (sentence_markup(&case.differences.join("; "))) " "
                         (frame.place(&case.file, case.line)) }
                 }
             }
@@ -159,7 +161,7 @@ fn tests_card(frame: &Frame, tests: &ReviewedTests) -> Markup {
     }
 }
 
-fn owners(review: &Review) -> Markup {
+fn owner_list(review: &Review) -> Markup {
     if review.owners.is_empty() {
         return html! {};
     }
@@ -168,15 +170,15 @@ fn owners(review: &Review) -> Markup {
             h2 #owners { "Who is to be asked" }
             dl.changes {
                 @for owner in review.owners.iter().take(MAX_SHOWN) {
-                    div { dt { @match &owner.owner { Some(owner) => (name(owner)), None => "nobody is named as owner" } }
-                        dd { (chips(&owner.policies)) } }
+                    div { dt { @match &owner.owner { Some(owner) => (isolated_name(owner)), None => "nobody is named as owner" } }
+                        dd { (chip_list(&owner.policies)) } }
                 }
             }
         }
     }
 }
 
-fn versions(review: &Review) -> Markup {
+fn version_list(review: &Review) -> Markup {
     let ComingVersions::Known(versions) = &review.versions else {
         return html! {};
     };
@@ -194,5 +196,5 @@ fn versions(review: &Review) -> Markup {
             )
         })
         .collect();
-    html! { section.card { h2 { "Versions that the change makes" } (chips(&named)) } }
+    html! { section.card { h2 { "Versions that the change makes" } (chip_list(&named)) } }
 }

@@ -10,9 +10,11 @@ use refguard_core::questions::Shift;
 use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
 use serde_json::Value;
 
-use super::ask::capitalise;
+use super::ask::capitalise_word;
 use super::frame::Frame;
-use super::parts::{commit, count, name, place, text, words};
+use super::parts::{
+    commit_mark, count_things, isolated_name, place_mark, sentence_markup, visible_text,
+};
 use super::policy::field_table;
 use crate::daemon::Difference;
 use crate::output::{NamedRow, Style, impact_human, loss_words, named_rows};
@@ -35,7 +37,7 @@ impl Side {
     fn shown(&self) -> Markup {
         html! {
             @if let Some(number) = self.promotion { "promotion " (number) " " }
-            (commit(&self.commit))
+            (commit_mark(&self.commit))
         }
     }
 
@@ -58,7 +60,7 @@ pub fn difference_page(
         safeguards,
     } = difference;
     let nothing = diff.is_empty() && safeguards.is_empty();
-    frame.around(html! {
+    frame.wrap_page(html! {
         p.crumb { a href=(frame.address("/ui/history", &[])) { "History" } }
         h1 { "From " (before.shown()) " to " (after.shown()) }
         (pair_form(frame, &before.word(), &after.word()))
@@ -99,12 +101,12 @@ pub(super) fn impact_card(impact: &Impact, shift: &Shift) -> Markup {
     let style = Style::default();
     html! {
         section class=(class) aria-labelledby="impact" {
-            h2 #impact { (capitalise(&loss_words(impact, shift))) }
+            h2 #impact { (capitalise_word(&loss_words(impact, shift))) }
             @if impact.weakens { p { span.badge.bad { "weakens" } " Some request that was blocked \
                 before is let through." } }
             @if !rows.is_empty() { (name_table(&rows)) }
-            @if let Some(why) = &shift.left_out { p.muted { "Not every name was asked: " (words(why)) } }
-            @for sentence in impact.not_analysed.iter().take(10) { p.muted { "Not analysed: " (words(sentence)) } }
+            @if let Some(why) = &shift.left_out { p.muted { "Not every name was asked: " (sentence_markup(why)) } }
+            @for sentence in impact.not_analysed.iter().take(10) { p.muted { "Not analysed: " (sentence_markup(sentence)) } }
             @if !impact.regions.is_empty() {
                 details {
                     summary { "Exactly, by patterns" }
@@ -134,17 +136,17 @@ pub(super) fn name_table(rows: &[NamedRow]) -> Markup {
                 tbody {
                     @for row in rows.iter().take(MAX_ROWS) {
                         tr {
-                            td data-label="Teams" { (words(&row.teams)) } td data-label="Models" { (words(&row.models)) }
+                            td data-label="Teams" { (sentence_markup(&row.teams)) } td data-label="Models" { (sentence_markup(&row.models)) }
                             @if when { td data-label="When" { (row.when) } }
-                            @if with { td data-label="With" { (words(&row.with)) } }
-                            @if loses { td.loss data-label="Loses" { (words(&row.loses)) } }
-                            @if gains { td.gain data-label="Gains" { (words(&row.gains)) } }
+                            @if with { td data-label="With" { (sentence_markup(&row.with)) } }
+                            @if loses { td.loss data-label="Loses" { (sentence_markup(&row.loses)) } }
+                            @if gains { td.gain data-label="Gains" { (sentence_markup(&row.gains)) } }
                         }
                     }
                 }
             }
         }
-        @if rows.len() > MAX_ROWS { p.muted { "and " (count(rows.len() - MAX_ROWS, "more row", "more rows")) } }
+        @if rows.len() > MAX_ROWS { p.muted { "and " (count_things(rows.len() - MAX_ROWS, "more row", "more rows")) } }
     }
 }
 
@@ -162,8 +164,8 @@ pub(super) fn safeguard_card(safeguards: &SafeguardDiff) -> Markup {
         section class=(class) aria-labelledby="safeguards" {
             h2 #safeguards { "Safeguards" }
             ul.plain.near {
-                @for change in safeguards.lost.iter().take(MAX_SAFEGUARDS) { (safeguard("badge bad", "lost", change)) }
-                @for change in safeguards.gained.iter().take(MAX_SAFEGUARDS) { (safeguard("badge good", "gained", change)) }
+                @for change in safeguards.lost.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge bad", "lost", change)) }
+                @for change in safeguards.gained.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge good", "gained", change)) }
             }
             @let left_out = safeguards.lost.len().saturating_sub(MAX_SAFEGUARDS) + safeguards.gained.len().saturating_sub(MAX_SAFEGUARDS);
             @if left_out > 0 { p.muted { "and " (left_out) " more" } }
@@ -171,11 +173,11 @@ pub(super) fn safeguard_card(safeguards: &SafeguardDiff) -> Markup {
     }
 }
 
-fn safeguard(class: &str, word: &str, change: &SafeguardChange) -> Markup {
+fn safeguard_row(class: &str, word: &str, change: &SafeguardChange) -> Markup {
     html! {
         li {
-            span class=(class) { (word) } " " (words(&change.sentence())) " "
-            @if let Some(file) = &change.file { (place(file, change.line.unwrap_or(1))) }
+            span class=(class) { (word) } " " (sentence_markup(&change.sentence())) " "
+            @if let Some(file) = &change.file { (place_mark(file, change.line.unwrap_or(1))) }
         }
     }
 }
@@ -200,7 +202,7 @@ pub(super) fn document_card(diff: &SetDiff) -> Markup {
     }
     html! {
         section.card aria-labelledby="documents" {
-            h2 #documents { (count(all, "document differs", "documents differ")) }
+            h2 #documents { (count_things(all, "document differs", "documents differ")) }
             @for entry in policies.removed.iter().take(MAX_DOCUMENTS) { (policy_line("badge bad", "removed", entry)) }
             @for entry in policies.added.iter().take(MAX_DOCUMENTS) { (policy_line("badge good", "added", entry)) }
             @for change in own.iter().take(MAX_DOCUMENTS) { (policy_change(change)) }
@@ -208,7 +210,7 @@ pub(super) fn document_card(diff: &SetDiff) -> Markup {
             @for entry in attachments.added.iter().take(MAX_DOCUMENTS) { (attachment_line("badge good", "added", entry)) }
             @for change in attachments.changed.iter().take(MAX_DOCUMENTS) { (attachment_change(change)) }
             @if inherited > 0 {
-                p.muted { (count(inherited, "more policy gives", "more policies give")) " something else through what they are built on." }
+                p.muted { (count_things(inherited, "more policy gives", "more policies give")) " something else through what they are built on." }
             }
         }
     }
@@ -217,8 +219,8 @@ pub(super) fn document_card(diff: &SetDiff) -> Markup {
 fn policy_line(class: &str, word: &str, entry: &PolicyEntry) -> Markup {
     html! {
         div.part {
-            span class=(class) { (word) } " policy " strong { (name(&entry.name)) } " "
-            (place(&entry.place.file, entry.place.line))
+            span class=(class) { (word) } " policy " strong { (isolated_name(&entry.name)) } " "
+            (place_mark(&entry.place.file, entry.place.line))
         }
     }
 }
@@ -226,8 +228,8 @@ fn policy_line(class: &str, word: &str, entry: &PolicyEntry) -> Markup {
 fn policy_change(change: &PolicyChange) -> Markup {
     html! {
         div.part {
-            span.badge.warn { "changed" } " policy " strong { (name(&change.name)) } " "
-            (place(&change.place.file, change.place.line))
+            span.badge.warn { "changed" } " policy " strong { (isolated_name(&change.name)) } " "
+            (place_mark(&change.place.file, change.place.line))
             @if !change.fields.is_empty() { (field_table(&change.fields)) }
         }
     }
@@ -244,16 +246,16 @@ fn attachment_words(entry: &AttachmentEntry) -> Markup {
         .iter()
         .filter(|(field, _)| !["policy", "kind", "apiVersion"].contains(&field.as_str()));
     html! {
-        " attachment of " strong { (name(policy)) } " "
-        @for (field, value) in others { span.muted { (text(field)) } " " code { (text(&plain(value))) } " " }
-        (place(&entry.place.file, entry.place.line))
+        " attachment of " strong { (isolated_name(policy)) } " "
+        @for (field, value) in others { span.muted { (visible_text(field)) } " " code { (visible_text(&plain_text(value))) } " " }
+        (place_mark(&entry.place.file, entry.place.line))
     }
 }
 
-fn plain(value: &Value) -> String {
+fn plain_text(value: &Value) -> String {
     match value {
         Value::String(words) => words.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().map(plain_text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }

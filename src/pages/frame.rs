@@ -3,7 +3,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::parts::{commit, name, place, query_of, text, words};
+use super::parts::{
+    commit_mark, isolated_name, place_mark, query_of, sentence_markup, visible_text,
+};
 use crate::output::LinkTemplate;
 
 /// The pages that the navigation names.
@@ -150,8 +152,8 @@ impl Frame {
     }
 
     /// The whole page.
-    pub fn around(&self, content: Markup) -> String {
-        let title = text(&self.title);
+    pub fn wrap_page(&self, content: Markup) -> String {
+        let title = visible_text(&self.title);
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -174,7 +176,7 @@ impl Frame {
                         "Something newer is in force. " a href="" { "Show it" }
                     }
                     main #content tabindex="-1" { (content) }
-                    (footer())
+                    (page_footer())
                 }
             }
         };
@@ -189,14 +191,14 @@ impl Frame {
     /// A place in a commit.
     pub(super) fn place_in(&self, commit: Option<&str>, file: &str, line: u32) -> Markup {
         let Some((links, commit)) = self.links.as_ref().zip(commit) else {
-            return place(file, line);
+            return place_mark(file, line);
         };
         let path = match links.prefix.as_str() {
             "" => file.to_owned(),
             prefix => format!("{prefix}/{file}"),
         };
         let address = links.template.address(commit, &path, line);
-        html! { a href=(address) rel="noreferrer" { (place(file, line)) } }
+        html! { a href=(address) rel="noreferrer" { (place_mark(file, line)) } }
     }
 
     /// The address of a page that belongs to what this one shows: its set, commit and instant.
@@ -245,7 +247,7 @@ impl Frame {
     fn header(&self) -> Markup {
         html! {
             header.top {
-                a.brand href="/ui/" { (logo()) span { "refguard" } }
+                a.brand href="/ui/" { (page_logo()) span { "refguard" } }
                 @if self.navigation {
                     nav.sections aria-label="Pages" {
                         @for section in self.sections() {
@@ -267,7 +269,7 @@ impl Frame {
                     @for set in &self.sets {
                         a href=(set.address)
                             aria-current=[(Some(&set.name) == self.set.as_ref()).then_some("true")] {
-                            (name(&set.name))
+                            (isolated_name(&set.name))
                         }
                     }
                 }
@@ -281,13 +283,13 @@ fn moved_bar(moved: &Moved) -> Markup {
         div.bar.notice role="status" {
             "You are looking at the past. In force now: "
             @if let Some(number) = moved.promotion { "promotion " (number) ", " }
-            (commit(&moved.commit)) ". "
+            (commit_mark(&moved.commit)) ". "
             a href=(moved.address) { "Show what is in force" }
         }
     }
 }
 
-fn footer() -> Markup {
+fn page_footer() -> Markup {
     html! {
         footer {
             "refguard " (env!("CARGO_PKG_VERSION")) " · read-only: changes are made in git"
@@ -296,7 +298,7 @@ fn footer() -> Markup {
 }
 
 /// The mark of refguard, in the colour of what is around it.
-fn logo() -> Markup {
+fn page_logo() -> Markup {
     PreEscaped(
         "<svg viewBox=\"0 0 32 32\" width=\"24\" height=\"24\" aria-hidden=\"true\" \
          focusable=\"false\">\
@@ -333,11 +335,11 @@ pub fn error_page(frame: &Frame, status: u16, detail: &str, is_busy: bool) -> St
         ),
         _ => ("Something went wrong", "The daemon's log says more."),
     };
-    frame.around(html! {
+    frame.wrap_page(html! {
         section.error {
             p.code { (status) }
             h1 { (title) }
-            p { (words(detail)) }
+            p { (sentence_markup(detail)) }
             p.muted { (advice) }
             @if frame.navigation { p { a.button href="/ui/" { "Show what is in force now" } } }
         }

@@ -4,7 +4,9 @@ use maud::{Markup, html};
 
 use super::difference::pair_form;
 use super::frame::Frame;
-use super::parts::{commit, count, name, text, time, words};
+use super::parts::{
+    commit_mark, count_things, isolated_name, sentence_markup, time_mark, visible_text,
+};
 use crate::ops::{LogEntry, LogPage};
 
 /// Policies of an entry that are named.
@@ -15,8 +17,8 @@ pub fn history_page(frame: &Frame, page: &LogPage, is_first: bool) -> String {
     let entries = &page.log.promotions;
     let numbers: Vec<u64> = entries.iter().filter_map(|entry| entry.number).collect();
     let newest = numbers.first().copied().unwrap_or_default();
-    frame.around(html! {
-        h1 { "What happened to " (name(&page.log.environment)) }
+    frame.wrap_page(html! {
+        h1 { "What happened to " (isolated_name(&page.log.environment)) }
         @if entries.is_empty() {
             div.card { p { "Nothing was promoted to it yet." } }
         } @else {
@@ -50,24 +52,24 @@ fn entry_item(frame: &Frame, entry: &LogEntry, before: Option<&LogEntry>, is_now
     html! {
         li.now[is_now] {
             div.head {
-                h2 { @match entry.number { Some(number) => { "Promotion " (number) }, None => (commit(&entry.commit)) } }
+                h2 { @match entry.number { Some(number) => { "Promotion " (number) }, None => (commit_mark(&entry.commit)) } }
                 span class=(class) { (word) }
                 @if is_now { span.badge { "newest" } }
-                span.end { (time(&entry.time)) }
+                span.end { (time_mark(&entry.time)) }
             }
-            @if let Some(reason) = entry.reason.as_ref().or(entry.message.as_ref()) { p { q { (name(reason)) } } }
-            p.muted { (name(&entry.author)) " · " (commit(&entry.commit)) }
-            @if let Some(doubt) = &entry.doubt { p.loss { "Doubtful: " (words(doubt)) } }
-            @if let Some(hold) = &entry.hold { p { "On hold from here: " q { (name(hold)) } } }
+            @if let Some(reason) = entry.reason.as_ref().or(entry.message.as_ref()) { p { q { (isolated_name(reason)) } } }
+            p.muted { (isolated_name(&entry.author)) " · " (commit_mark(&entry.commit)) }
+            @if let Some(doubt) = &entry.doubt { p.loss { "Doubtful: " (sentence_markup(doubt)) } }
+            @if let Some(hold) = &entry.hold { p { "On hold from here: " q { (isolated_name(hold)) } } }
             @for gate in &entry.allowed {
-                p { span.badge.warn { "passed by a flag" } " gate " code { (text(&gate.gate)) }
-                    @if !gate.reason.is_empty() { ": " q { (name(&gate.reason)) } } }
+                p { span.badge.warn { "passed by a flag" } " gate " code { (visible_text(&gate.gate)) }
+                    @if !gate.reason.is_empty() { ": " q { (isolated_name(&gate.reason)) } } }
             }
             @if !entry.policies.is_empty() {
                 p.links {
-                    span.muted { "Touches " (count(entry.policies.len(), "policy", "policies")) ": " }
+                    span.muted { "Touches " (count_things(entry.policies.len(), "policy", "policies")) ": " }
                     @for policy in entry.policies.iter().take(MAX_POLICIES) {
-                        a href=(frame.address("/ui/policy", &[("name", policy)])) { (name(policy)) } " "
+                        a href=(frame.address("/ui/policy", &[("name", policy)])) { (isolated_name(policy)) } " "
                     }
                     @if entry.policies.len() > MAX_POLICIES { span.muted { "and " (entry.policies.len() - MAX_POLICIES) " more" } }
                 }

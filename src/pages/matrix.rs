@@ -7,9 +7,9 @@ use refguard_core::document::Dimension;
 use refguard_core::policy::Catalog;
 use refguard_core::questions::Matrix;
 
-use super::ask::capitalise;
+use super::ask::capitalise_word;
 use super::frame::Frame;
-use super::parts::{chips, count, group_digits, text, words};
+use super::parts::{chip_list, count_things, group_digits, sentence_markup, visible_text};
 
 /// Guardrails that have a column each; more are lists.
 const MAX_COLUMNS: usize = 14;
@@ -85,7 +85,7 @@ pub fn matrix_page(
     let rows = matrix
         .map(|matrix| arrange_rows(matrix, form))
         .unwrap_or_default();
-    frame.around(html! {
+    frame.wrap_page(html! {
         div.head {
             h1 { "What each " (form.by.singular()) " gets" }
             @if !rows.is_empty() {
@@ -94,15 +94,15 @@ pub fn matrix_page(
         }
         (matrix_form(frame, catalog, form))
         @match matrix {
-            Err(why) => div.card { p { (words(why)) } },
+            Err(why) => div.card { p { (sentence_markup(why)) } },
             Ok(matrix) => {
                 @for (dimension, patterns) in &matrix.patterns {
                     p.muted { "The catalog also has " (dimension) "s by pattern, whose names \
                         cannot be listed: "
-                        @for pattern in patterns.iter().take(20) { code { (text(pattern)) } " " } }
+                        @for pattern in patterns.iter().take(20) { code { (visible_text(pattern)) } " " } }
                 }
                 @if rows.is_empty() { div.card { p { "No name holds that." } } }
-                @else { (table(form, &rows)) (pager(form, rows.len(), address)) }
+                @else { (matrix_table(form, &rows)) (page_links(form, rows.len(), address)) }
             },
         }
     })
@@ -140,7 +140,7 @@ fn matrix_form(frame: &Frame, catalog: &Catalog, form: &MatrixForm) -> Markup {
                 div.fields {
                     @for (dimension, value) in &form.others {
                         @let field = dimension.context_field();
-                        div { label for=(field) { (capitalise(dimension.singular())) } input id=(field) name=(field) value=(value) autocomplete="off"; }
+                        div { label for=(field) { (capitalise_word(dimension.singular())) } input id=(field) name=(field) value=(value) autocomplete="off"; }
                     }
                 }
             }
@@ -150,7 +150,7 @@ fn matrix_form(frame: &Frame, catalog: &Catalog, form: &MatrixForm) -> Markup {
 }
 
 /// The guardrails of some rows, sorted; `None` where they are too many for a column each.
-fn columns<'m>(rows: &[ShownRow<'m>]) -> Option<BTreeSet<&'m str>> {
+fn column_heads<'m>(rows: &[ShownRow<'m>]) -> Option<BTreeSet<&'m str>> {
     let mut columns = BTreeSet::new();
     for name in rows.iter().flat_map(|row| row.guardrails) {
         columns.insert(name.as_str());
@@ -161,22 +161,22 @@ fn columns<'m>(rows: &[ShownRow<'m>]) -> Option<BTreeSet<&'m str>> {
     Some(columns).filter(|columns| !columns.is_empty())
 }
 
-fn table(form: &MatrixForm, rows: &[ShownRow<'_>]) -> Markup {
-    let columns = columns(rows);
+fn matrix_table(form: &MatrixForm, rows: &[ShownRow<'_>]) -> Markup {
+    let columns = column_heads(rows);
     let page = form.page.min(last_page(rows.len()));
     let shown = rows.iter().skip((page - 1) * PAGE).take(PAGE);
     html! {
         div.card.scroll tabindex="0" role="region" aria-label="Matrix" {
             table.matrix {
                 thead { tr {
-                    th scope="col" { (capitalise(form.by.plural())) }
-                    @if let Some(columns) = &columns { @for column in columns { th.column scope="col" { (breakable(column)) } } }
+                    th scope="col" { (capitalise_word(form.by.plural())) }
+                    @if let Some(columns) = &columns { @for column in columns { th.column scope="col" { (break_name(column)) } } }
                     @else { th scope="col" { "Guardrails" } }
                 } }
                 tbody {
                     @for row in shown {
                         tr {
-                            th scope="row" { (chips(&row.names)) }
+                            th scope="row" { (chip_list(&row.names)) }
                             @if let Some(columns) = &columns {
                                 @for column in columns {
                                     @if row.guardrails.iter().any(|it| it == column) {
@@ -184,7 +184,7 @@ fn table(form: &MatrixForm, rows: &[ShownRow<'_>]) -> Markup {
                                     } @else { td.no { span aria-hidden="true" { "·" } span.hidden { "no" } } }
                                 }
                             } @else {
-                                td { @if row.guardrails.is_empty() { span.loss { "none" } } @else { (chips(row.guardrails)) } }
+                                td { @if row.guardrails.is_empty() { span.loss { "none" } } @else { (chip_list(row.guardrails)) } }
                             }
                         }
                     }
@@ -195,19 +195,19 @@ fn table(form: &MatrixForm, rows: &[ShownRow<'_>]) -> Markup {
 }
 
 /// A name that may be broken after an underscore.
-fn breakable(name: &str) -> Markup {
-    let shown = text(name);
+fn break_name(name: &str) -> Markup {
+    let shown = visible_text(name);
     html! { @for (index, piece) in shown.split('_').enumerate() { @if index > 0 { "_" wbr; } (piece) } }
 }
 
-fn pager(form: &MatrixForm, all: usize, address: &dyn Fn(&str, usize) -> String) -> Markup {
+fn page_links(form: &MatrixForm, all: usize, address: &dyn Fn(&str, usize) -> String) -> Markup {
     let pages = last_page(all);
     let page = form.page.min(pages);
     html! {
         nav.pager aria-label="Pages of the matrix" {
             @if page > 1 { a.button.quiet href=(address("/ui/matrix", page - 1)) rel="prev" { "Previous" } }
             span.muted {
-                (count(all, "row", "rows"))
+                (count_things(all, "row", "rows"))
                 @if pages > 1 { ", page " (group_digits(page)) " of " (group_digits(pages)) }
             }
             @if page < pages { a.button.quiet href=(address("/ui/matrix", page + 1)) rel="next" { "Next" } }

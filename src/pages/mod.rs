@@ -25,7 +25,7 @@ pub use frame::{ForgeLinks, Frame, Moved, Section, SetLink, error_page};
 pub use history::history_page;
 pub use matrix::{MatrixForm, arrange_rows, matrix_page};
 pub use now::{Ending, NowSet, next_endings, now_page};
-pub use parts::{query_of, text};
+pub use parts::{query_of, visible_text};
 pub use policies::policies_page;
 pub use policy::{CompareView, PolicyView, compare_page, policy_page};
 pub use shadow::shadow_page;

@@ -9,7 +9,10 @@ use refguard_core::policy::{Attachment, Place, PolicySet};
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, group_digits, name, query_of, text, time, words};
+use super::parts::{
+    chip_list, commit_mark, count_things, group_digits, isolated_name, query_of, sentence_markup,
+    time_mark, visible_text,
+};
 use crate::daemon::{ClientState, ListedClient, Rejected, SetStatus, Standing};
 use crate::ops::{LogEntry, PolicyChanges};
 
@@ -86,12 +89,12 @@ impl Mark {
 
 /// The page.
 pub fn now_page(frame: &Frame, notes: &[String], sets: &[NowSet<'_>]) -> String {
-    frame.around(html! {
+    frame.wrap_page(html! {
         h1 { "In force now" }
         @if !notes.is_empty() {
             div.card.warn {
                 h2 { "The daemon says" }
-                ul { @for note in notes { li { (words(note)) } } }
+                ul { @for note in notes { li { (sentence_markup(note)) } } }
             }
         }
         @if sets.is_empty() {
@@ -102,40 +105,40 @@ pub fn now_page(frame: &Frame, notes: &[String], sets: &[NowSet<'_>]) -> String 
 }
 
 fn set_card(frame: &Frame, set: &NowSet<'_>) -> Markup {
-    let (mark, word) = judge(set);
+    let (mark, word) = judge_state(set);
     let status = set.status;
     let standing = set.standing.and_then(|standing| standing.as_ref().ok());
     let entry = served_entry(status, standing);
     html! {
-        section.card.set data-set=(status.name) aria-label={ "Environment " (text(&status.name)) } {
+        section.card.set data-set=(status.name) aria-label={ "Environment " (visible_text(&status.name)) } {
             div.head {
-                h2 { (name(&status.name)) }
+                h2 { (isolated_name(&status.name)) }
                 span class=(mark.class()) { (word) }
             }
             @match (&status.commit, &set.unserved) {
                 (None, _) if is_unused(status, standing) => {
                     p.lead { "Nothing was promoted to it yet: requests for it are refused." }
                 },
-                (_, Some(why)) => p.lead { "Requests are refused: " (words(why)) },
+                (_, Some(why)) => p.lead { "Requests are refused: " (sentence_markup(why)) },
                 (None, None) if status.digest.is_none() => p.lead { "Nothing is in force." },
                 _ => (in_force(status, entry)),
             }
-            (troubles(frame, set))
-            (endings(frame, set))
+            (trouble_list(frame, set))
+            (ending_list(frame, set))
             @if let Some(standing) = standing.filter(|it| it.environment.commit == status.commit) {
                 (beside_source(&standing.environment.policies, standing))
             }
             @if let Some(Err(why)) = set.standing {
-                p.muted { "What the repository says cannot be told: " (words(why)) }
+                p.muted { "What the repository says cannot be told: " (sentence_markup(why)) }
             }
-            (clients(set))
-            @if let Some(standing) = standing { (recent(status, &standing.recent)) }
+            (client_table(set))
+            @if let Some(standing) = standing { (recent_promotions(status, &standing.recent)) }
         }
     }
 }
 
 /// The worst thing that is known of a set, in a word.
-fn judge(set: &NowSet<'_>) -> (Mark, &'static str) {
+fn judge_state(set: &NowSet<'_>) -> (Mark, &'static str) {
     let status = set.status;
     let is_served = status.digest.is_some() && set.unserved.is_none();
     let standing = set.standing.and_then(|standing| standing.as_ref().ok());
@@ -187,23 +190,23 @@ fn in_force(status: &SetStatus, entry: Option<&LogEntry>) -> Markup {
                 None => "A commit that is no promotion",
             }
             @if let Some(entry) = entry {
-                @if let Some(reason) = &entry.reason { ": " q { (name(reason)) } }
+                @if let Some(reason) = &entry.reason { ": " q { (isolated_name(reason)) } }
             }
         }
         dl.facts {
-            @if let Some(hash) = &status.commit { div { dt { "Commit" } dd { (commit(hash)) } } }
+            @if let Some(hash) = &status.commit { div { dt { "Commit" } dd { (commit_mark(hash)) } } }
             @if let Some(entry) = entry {
-                div { dt { "By" } dd { (name(&entry.author)) } }
-                div { dt { "Since" } dd { (time(&entry.time)) } }
+                div { dt { "By" } dd { (isolated_name(&entry.author)) } }
+                div { dt { "Since" } dd { (time_mark(&entry.time)) } }
                 @if !entry.allowed.is_empty() {
                     div { dt { "Passed by a flag" } dd {
-                        @for gate in &entry.allowed { code { (gate.gate) } " " (name(&gate.reason)) " " }
+                        @for gate in &entry.allowed { code { (gate.gate) } " " (isolated_name(&gate.reason)) " " }
                     } }
                 }
             }
             div { dt { "Holds" } dd {
-                (count(status.policies, "policy", "policies")) ", "
-                (count(status.attachments, "attachment", "attachments"))
+                (count_things(status.policies, "policy", "policies")) ", "
+                (count_things(status.attachments, "attachment", "attachments"))
             } }
             @if status.source == Some("state-file") {
                 div { dt { "Read from" } dd { "the file that keeps what was served last" } }
@@ -213,30 +216,30 @@ fn in_force(status: &SetStatus, entry: Option<&LogEntry>) -> Markup {
 }
 
 /// Everything that stands in the way of a set, the worst first.
-fn troubles(frame: &Frame, set: &NowSet<'_>) -> Markup {
+fn trouble_list(frame: &Frame, set: &NowSet<'_>) -> Markup {
     let status = set.status;
     html! {
-        @if let Some(rejected) = &status.rejected { (rejection(frame, rejected)) }
+        @if let Some(rejected) = &status.rejected { (rejection_section(frame, rejected)) }
         @if let Some(failing) = &status.failing {
             div.trouble.warn {
                 h3 { "The newest commit cannot be read" }
-                p { (words(&failing.message)) }
-                p.muted { "Since " (time(&failing.since.to_string())) "; tried again every "
+                p { (sentence_markup(&failing.message)) }
+                p.muted { "Since " (time_mark(&failing.since.to_string())) "; tried again every "
                     (failing.retry_seconds) " s." }
             }
         }
         @if is_ref_gone(status) {
             div.trouble.warn {
                 h3 { "Its branch is gone" }
-                p { "The ref " code { (text(status.reference.as_deref().unwrap_or_default())) }
+                p { "The ref " code { (visible_text(status.reference.as_deref().unwrap_or_default())) }
                     " holds nothing. What was good last stays in force until it is back." }
             }
         }
         @if let Some(hold) = &status.hold {
             div.trouble.warn {
                 h3 { "On hold" }
-                p { "No promotion may follow: " q { (name(&hold.reason)) } }
-                p.muted { "Since " (time(&hold.since)) }
+                p { "No promotion may follow: " q { (isolated_name(&hold.reason)) } }
+                p.muted { "Since " (time_mark(&hold.since)) }
             }
         }
         @if status.stale {
@@ -244,7 +247,7 @@ fn troubles(frame: &Frame, set: &NowSet<'_>) -> Markup {
                 h3 { "Stale" }
                 p {
                     "Its ref was not read for longer than the daemon was told to bear"
-                    @if let Some(checked) = &status.checked_at { "; last " (time(&checked.to_string())) }
+                    @if let Some(checked) = &status.checked_at { "; last " (time_mark(&checked.to_string())) }
                     "."
                 }
             }
@@ -252,15 +255,15 @@ fn troubles(frame: &Frame, set: &NowSet<'_>) -> Markup {
         @if let Some(outdated) = &status.outdated {
             details.trouble.warn {
                 summary { "This release would refuse to promote it: "
-                    (count(outdated.errors, "error", "errors")) }
-                (findings(frame, status.commit.as_deref(), &outdated.findings, outdated.errors))
+                    (count_things(outdated.errors, "error", "errors")) }
+                (finding_list(frame, status.commit.as_deref(), &outdated.findings, outdated.errors))
             }
         }
     }
 }
 
 /// What ends by itself, the next first.
-fn endings(frame: &Frame, set: &NowSet<'_>) -> Markup {
+fn ending_list(frame: &Frame, set: &NowSet<'_>) -> Markup {
     if set.endings.is_empty() {
         return html! {};
     }
@@ -270,34 +273,34 @@ fn endings(frame: &Frame, set: &NowSet<'_>) -> Markup {
         ul.plain.near {
             @for ending in &set.endings {
                 li {
-                    (time(&ending.at.to_string())) " attachment of " strong { (name(&ending.policy)) } " "
+                    (time_mark(&ending.at.to_string())) " attachment of " strong { (isolated_name(&ending.policy)) } " "
                     (frame.place_in(commit, &ending.place.file, ending.place.line))
-                    @if let Some(reason) = &ending.reason { div.muted { q { (name(reason)) } } }
+                    @if let Some(reason) = &ending.reason { div.muted { q { (isolated_name(reason)) } } }
                 }
             }
         }
     }
 }
 
-fn rejection(frame: &Frame, rejected: &Rejected) -> Markup {
+fn rejection_section(frame: &Frame, rejected: &Rejected) -> Markup {
     html! {
         div.trouble.bad {
             h3 {
                 @match &rejected.commit {
-                    Some(hash) => { "Rejected: " (commit(hash)) },
+                    Some(hash) => { "Rejected: " (commit_mark(hash)) },
                     None => "The work tree is rejected",
                 }
             }
-            @if rejected.findings.is_empty() { p { (words(&rejected.message)) } }
-            (findings(frame, rejected.commit.as_deref(), &rejected.findings, rejected.errors))
-            p.muted { "Rejected " (time(&rejected.at.to_string())) "; it is not tried again until \
+            @if rejected.findings.is_empty() { p { (sentence_markup(&rejected.message)) } }
+            (finding_list(frame, rejected.commit.as_deref(), &rejected.findings, rejected.errors))
+            p.muted { "Rejected " (time_mark(&rejected.at.to_string())) "; it is not tried again until \
                 the ref moves." }
         }
     }
 }
 
 /// Findings as `validate` writes them, each with its place.
-fn findings(frame: &Frame, commit: Option<&str>, findings: &[Value], all: usize) -> Markup {
+fn finding_list(frame: &Frame, commit: Option<&str>, findings: &[Value], all: usize) -> Markup {
     let shown = findings.iter().take(MAX_FINDINGS);
     let left_out = all.saturating_sub(findings.len().min(MAX_FINDINGS));
     html! {
@@ -307,7 +310,7 @@ fn findings(frame: &Frame, commit: Option<&str>, findings: &[Value], all: usize)
                 @let line = finding.get("line").and_then(Value::as_u64).unwrap_or_default();
                 li {
                     (frame.place_in(commit, word("file"), u32::try_from(line).unwrap_or_default())) " "
-                    span.rule { (text(word("code"))) } " " (words(word("message")))
+                    span.rule { (visible_text(word("code"))) } " " (sentence_markup(word("message")))
                 }
             }
         }
@@ -332,7 +335,7 @@ fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
         div.aside {
             p {
                 @if behind > 0 {
-                    "Behind what is published by " (count(behind, "commit", "commits")) ". "
+                    "Behind what is published by " (count_things(behind, "commit", "commits")) ". "
                 }
                 @if changes.is_empty() { "Nothing differs. " }
                 a href=(address) { "What would come" }
@@ -340,19 +343,19 @@ fn beside_source(changes: &PolicyChanges, standing: &Standing) -> Markup {
             dl.changes {
                 @for (word, names) in [("added", &changes.added), ("changed", &changes.changed),
                     ("removed", &changes.removed), ("cannot be read", &changes.faulty)] {
-                    @if !names.is_empty() { div { dt { (word) } dd { (chips(names)) } } }
+                    @if !names.is_empty() { div { dt { (word) } dd { (chip_list(names)) } } }
                 }
                 @if !changes.documents.is_empty() {
-                    div { dt { "other documents" } dd { (count(changes.documents.len(), "differs", "differ")) } }
+                    div { dt { "other documents" } dd { (count_things(changes.documents.len(), "differs", "differ")) } }
                 }
             }
         }
     }
 }
 
-fn clients(set: &NowSet<'_>) -> Markup {
+fn client_table(set: &NowSet<'_>) -> Markup {
     let mut clients: Vec<&ListedClient> = set.clients.iter().collect();
-    clients.sort_by_key(|client| rank(client.report.state));
+    clients.sort_by_key(|client| rank_of(client.report.state));
     let served = set.status.commit.as_deref();
     let enforcing = clients
         .iter()
@@ -362,8 +365,8 @@ fn clients(set: &NowSet<'_>) -> Markup {
         @if clients.is_empty() {
             p.aside { "No proxy reports what it enforces." }
         } @else {
-            h3 { "Enforced by " (enforcing) " of " (count(clients.len(), "proxy", "proxies")) }
-            div.scroll tabindex="0" role="region" aria-label={ "Proxies of " (text(&set.status.name)) } {
+            h3 { "Enforced by " (enforcing) " of " (count_things(clients.len(), "proxy", "proxies")) }
+            div.scroll tabindex="0" role="region" aria-label={ "Proxies of " (visible_text(&set.status.name)) } {
                 table.stack {
                     thead { tr {
                         th scope="col" { "Proxy" } th scope="col" { "State" } th scope="col" { "Enforces" }
@@ -391,15 +394,15 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
     };
     html! {
         tr {
-            th.id scope="row" { (name(&client.id)) }
+            th.id scope="row" { (isolated_name(&client.id)) }
             td data-label="State" {
                 span class=(class.class()) { (report.state.name()) }
-                @if let Some(reason) = &report.reason { div.muted { (words(reason)) } }
+                @if let Some(reason) = &report.reason { div.muted { (sentence_markup(reason)) } }
             }
             td data-label="Enforces" {
                 @match &report.commit {
                     Some(hash) => {
-                        (commit(hash))
+                        (commit_mark(hash))
                         @if Some(hash.as_str()) != served { " " span.muted { "something else" } }
                     },
                     None => span.muted { "nothing yet" },
@@ -407,15 +410,15 @@ fn client_row(client: &ListedClient, served: Option<&str>) -> Markup {
             }
             td data-label="Can run" {
                 details {
-                    summary { (count(report.guardrails.len(), "guardrail", "guardrails")) }
+                    summary { (count_things(report.guardrails.len(), "guardrail", "guardrails")) }
                     ul.plain {
                         @for guardrail in &report.guardrails {
-                            li { code { (text(&guardrail.name)) } " " span.muted { (text(&guardrail.modes.join(", "))) } }
+                            li { code { (visible_text(&guardrail.name)) } " " span.muted { (visible_text(&guardrail.modes.join(", "))) } }
                         }
                     }
                 }
             }
-            td data-label="Last heard" { (time(&client.seen_at.to_string())) }
+            td data-label="Last heard" { (time_mark(&client.seen_at.to_string())) }
         }
     }
 }
@@ -428,7 +431,7 @@ fn is_alive(state: ClientState) -> bool {
 }
 
 /// Those with trouble first.
-fn rank(state: ClientState) -> u8 {
+fn rank_of(state: ClientState) -> u8 {
     match state {
         ClientState::Rejected => 0,
         ClientState::Lost => 1,
@@ -438,7 +441,7 @@ fn rank(state: ClientState) -> u8 {
     }
 }
 
-fn recent(status: &SetStatus, entries: &[LogEntry]) -> Markup {
+fn recent_promotions(status: &SetStatus, entries: &[LogEntry]) -> Markup {
     if entries.is_empty() {
         return html! {};
     }
@@ -462,9 +465,9 @@ fn timeline_entry(status: &SetStatus, entry: &LogEntry) -> Markup {
                     None => "moved by something else",
                 }
             }
-            " " (time(&entry.time)) " · " (name(&entry.author))
+            " " (time_mark(&entry.time)) " · " (isolated_name(&entry.author))
             @if let Some(reason) = entry.reason.as_ref().or(entry.message.as_ref()) {
-                div { q { (name(reason)) } }
+                div { q { (isolated_name(reason)) } }
             }
         }
     }

@@ -20,13 +20,13 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A text from elsewhere, such as a name: what is hidden in it shows, and of a very long one the
 /// beginning.
-pub fn text(given: &str) -> String {
+pub fn visible_text(given: &str) -> String {
     clip_text(&make_visible(given), MAX_SHOWN).into_owned()
 }
 
 /// The same, on its own: its direction of writing does not reach what is around it.
-pub(super) fn name(given: &str) -> Markup {
-    html! { bdi { (text(given)) } }
+pub(super) fn isolated_name(given: &str) -> Markup {
+    html! { bdi { (visible_text(given)) } }
 }
 
 /// `name=value` pairs as the query of an address, `?` included; empty values are left out.
@@ -42,45 +42,45 @@ pub fn query_of(pairs: &[(&str, &str)]) -> String {
 }
 
 /// The beginning of a commit's hash, with the whole of it for those who point at it.
-pub(super) fn commit(hash: &str) -> Markup {
-    html! { code.commit title=(text(hash)) { (text(hash.get(..10).unwrap_or(hash))) } }
+pub(super) fn commit_mark(hash: &str) -> Markup {
+    html! { code.commit title=(visible_text(hash)) { (visible_text(hash.get(..10).unwrap_or(hash))) } }
 }
 
 /// A time as RFC 3339 has it, in words; the script adds how long ago that is.
-pub(super) fn time(given: &str) -> Markup {
+pub(super) fn time_mark(given: &str) -> Markup {
     let shown = given.parse::<Timestamp>().ok().map(|time| {
         let civil = time.to_zoned(jiff::tz::TimeZone::UTC);
         civil.strftime("%Y-%m-%d %H:%M UTC").to_string()
     });
     match shown {
         Some(shown) => html! { time datetime=(given) { (shown) } },
-        None => html! { (text(given)) },
+        None => html! { (visible_text(given)) },
     }
 }
 
 /// A file and a line of it.
-pub(super) fn place(file: &str, line: u32) -> Markup {
-    html! { code.place { (text(file)) ":" (line) } }
+pub(super) fn place_mark(file: &str, line: u32) -> Markup {
+    html! { code.place { (visible_text(file)) ":" (line) } }
 }
 
 /// Names of guardrails and the like, side by side; many are folded.
-pub(super) fn chips<N: AsRef<str>>(names: &[N]) -> Markup {
+pub(super) fn chip_list<N: AsRef<str>>(names: &[N]) -> Markup {
     let (first, rest) = names.split_at(names.len().min(MAX_NAMES));
     html! {
         ul.chips {
-            @for name in first { li { code { (text(name.as_ref())) } } }
+            @for name in first { li { code { (visible_text(name.as_ref())) } } }
         }
         @if !rest.is_empty() {
             details {
                 summary { "and " (rest.len()) " more" }
-                ul.chips { @for name in rest { li { code { (text(name.as_ref())) } } } }
+                ul.chips { @for name in rest { li { code { (visible_text(name.as_ref())) } } } }
             }
         }
     }
 }
 
 /// `1 policy`, `2 policies`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+pub(super) fn count_things(number: usize, one: &str, many: &str) -> String {
     let digits = group_digits(number);
     format!("{digits} {}", if number == 1 { one } else { many })
 }
@@ -99,14 +99,14 @@ pub(super) fn group_digits(number: usize) -> String {
 }
 
 /// A sentence of refguard's own: what it quotes between backticks shows as code.
-pub(super) fn words(sentence: &str) -> Markup {
+pub(super) fn sentence_markup(sentence: &str) -> Markup {
     let pieces: Vec<&str> = sentence.split('`').collect();
     let last = pieces.len().saturating_sub(1);
     html! {
         @for (index, piece) in pieces.iter().enumerate() {
-            @if index % 2 == 1 && index < last { code { (text(piece)) } }
-            @else if index % 2 == 1 { "`" (text(piece)) }
-            @else { (text(piece)) }
+            @if index % 2 == 1 && index < last { code { (visible_text(piece)) } }
+            @else if index % 2 == 1 { "`" (visible_text(piece)) }
+            @else { (visible_text(piece)) }
         }
     }
 }
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn what_is_hidden_in_a_name_shows_and_markup_is_text() {
-        let shown = name("<script>alert(1)</script>\u{202e}evil\u{7}").into_string();
+        let shown = isolated_name("<script>alert(1)</script>\u{202e}evil\u{7}").into_string();
         assert!(!shown.contains("<script>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;") && shown.contains("\\u{202e}evil\\u{7}"));
-        assert!(text(&"x".repeat(10_000)).chars().count() <= MAX_SHOWN + 1);
+        assert!(visible_text(&"x".repeat(10_000)).chars().count() <= MAX_SHOWN + 1);
     }
 
     #[test]
@@ -133,10 +133,10 @@ mod tests {
     #[test]
     fn quoted_words_are_code_and_a_lone_backtick_stays() {
         assert_eq!(
-            words("no `a<b` here").into_string(),
+            sentence_markup("no `a<b` here").into_string(),
             "no <code>a&lt;b</code> here"
         );
-        assert_eq!(words("a ` b").into_string(), "a ` b");
+        assert_eq!(sentence_markup("a ` b").into_string(), "a ` b");
         assert_eq!(group_digits(1_234_567), "1,234,567");
         assert_eq!(group_digits(123), "123");
     }

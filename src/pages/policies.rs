@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use refguard_core::policy::{Policy, PolicyId, PolicySet};
 
 use super::frame::Frame;
-use super::parts::{chips, count, group_digits, name};
+use super::parts::{chip_list, count_things, group_digits, isolated_name};
 
 /// Policies of a page.
 const PAGE: usize = 50;
@@ -25,7 +25,7 @@ pub fn policies_page(
         .policies
         .iter()
         .map(|policy| &**policy)
-        .filter(|it| holds(set, it, search))
+        .filter(|it| holds_text(set, it, search))
         .collect();
     let pages = found.len().div_ceil(PAGE).max(1);
     let page = page.clamp(1, pages);
@@ -35,12 +35,12 @@ pub fn policies_page(
         .iter()
         .for_each(|it| *attached.entry(it.policy).or_default() += 1);
 
-    frame.around(html! {
+    frame.wrap_page(html! {
         div.head {
             h1 { "Policies" }
             span.end.muted {
-                @if found.len() == set.policies.len() { (count(set.policies.len(), "policy", "policies")) }
-                @else { (group_digits(found.len())) " of " (count(set.policies.len(), "policy", "policies")) }
+                @if found.len() == set.policies.len() { (count_things(set.policies.len(), "policy", "policies")) }
+                @else { (group_digits(found.len())) " of " (count_things(set.policies.len(), "policy", "policies")) }
             }
         }
         form.card.search method="get" action="/ui/policies" role="search" {
@@ -67,7 +67,7 @@ pub fn policies_page(
                     }
                 }
             }
-            (pager(frame, search, page, pages))
+            (page_links(frame, search, page, pages))
         }
     })
 }
@@ -80,7 +80,7 @@ fn own_id(set: &PolicySet, policy: &Policy) -> PolicyId {
 }
 
 /// Whether any text that is shown of a policy holds what is searched for, whatever its case.
-fn holds(set: &PolicySet, policy: &Policy, search: &str) -> bool {
+fn holds_text(set: &PolicySet, policy: &Policy, search: &str) -> bool {
     let wanted = search.trim().to_lowercase();
     let wanted = wanted
         .get(..MAX_SEARCH.min(wanted.len()))
@@ -105,14 +105,14 @@ fn policy_row(
     html! {
         tr {
             th scope="row" {
-                a href=(frame.address("/ui/policy", &[("name", &policy.name)])) { (name(&policy.name)) }
-                @if let Some(description) = &policy.description { div.muted.description { (name(description)) } }
+                a href=(frame.address("/ui/policy", &[("name", &policy.name)])) { (isolated_name(&policy.name)) }
+                @if let Some(description) = &policy.description { div.muted.description { (isolated_name(description)) } }
             }
-            td data-label="Owner" { @if let Some(owner) = &policy.owner { (name(owner)) } @else { span.muted { "nobody" } } }
-            td data-label="Adds" { @if adds.is_empty() { span.muted { "nothing" } } @else { (chips(&adds)) } }
+            td data-label="Owner" { @if let Some(owner) = &policy.owner { (isolated_name(owner)) } @else { span.muted { "nobody" } } }
+            td data-label="Adds" { @if adds.is_empty() { span.muted { "nothing" } } @else { (chip_list(&adds)) } }
             td data-label="Built on" {
                 @if let Some(parent) = parent {
-                    a href=(frame.address("/ui/policy", &[("name", &parent.name)])) { (name(&parent.name)) }
+                    a href=(frame.address("/ui/policy", &[("name", &parent.name)])) { (isolated_name(&parent.name)) }
                 } @else { span.muted { "nothing" } }
             }
             td.number data-label="Attached" { (attached.unwrap_or_default()) }
@@ -121,7 +121,7 @@ fn policy_row(
     }
 }
 
-fn pager(frame: &Frame, search: &str, page: usize, pages: usize) -> Markup {
+fn page_links(frame: &Frame, search: &str, page: usize, pages: usize) -> Markup {
     if pages < 2 {
         return html! {};
     }

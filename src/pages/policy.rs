@@ -10,10 +10,12 @@ use refguard_core::document::Dimension;
 use refguard_core::policy::{Attachment, Pattern, Policy, PolicyId, PolicySet};
 use serde_json::Value;
 
-use super::ask::{capitalise, pipeline_table};
+use super::ask::{capitalise_word, pipeline_table};
 use super::frame::Frame;
-use super::parts::{chips, commit, count, name, text, time, words};
-use super::yaml::{yaml, yaml_beside};
+use super::parts::{
+    chip_list, commit_mark, count_things, isolated_name, sentence_markup, time_mark, visible_text,
+};
+use super::yaml::{highlight_yaml, yaml_beside};
 use crate::ops::{Compared, VersionList, VersionRow};
 
 /// Attachments, children, versions and names that are shown.
@@ -41,44 +43,44 @@ pub struct PolicyView<'a> {
 /// The page.
 pub fn policy_page(frame: &Frame, set: &PolicySet, view: &PolicyView<'_>) -> String {
     let policy = view.policy;
-    frame.around(html! {
+    frame.wrap_page(html! {
         p.crumb { a href=(frame.address("/ui/policies", &[])) { "Policies" } }
         div.head {
-            h1 { (name(&policy.name)) }
+            h1 { (isolated_name(&policy.name)) }
             @if let Some(number) = view.number { span.badge { "version " (number) } }
             @if policy.requestable { span.badge { "may be asked for by name" } }
         }
-        @if let Some(description) = &policy.description { p.lead { (name(description)) } }
+        @if let Some(description) = &policy.description { p.lead { (isolated_name(description)) } }
         p.muted {
-            @match &policy.owner { Some(owner) => { "Owner: " (name(owner)) }, None => "Nobody is \
+            @match &policy.owner { Some(owner) => { "Owner: " (isolated_name(owner)) }, None => "Nobody is \
                 named as owner" }
             " · " (frame.place(&policy.place.file, policy.place.line))
         }
         div.columns {
             section.card aria-labelledby="gives" {
                 h2 #gives { "What it gives" }
-                (chain(frame, set, policy))
-                (cases(set, policy))
+                (chain_section(frame, set, policy))
+                (case_table(set, policy))
             }
             section.card aria-labelledby="document" {
                 h2 #document { "Document" }
                 @match &view.document {
-                    Ok(document) => (yaml(document, "The policy's document")),
-                    Err(why) => p.muted { "It cannot be shown: " (words(why)) },
+                    Ok(document) => (highlight_yaml(document, "The policy's document")),
+                    Err(why) => p.muted { "It cannot be shown: " (sentence_markup(why)) },
                 }
             }
         }
         @if let Some(pipeline) = &policy.pipeline {
             section.card { h2 { "Pipeline" } (pipeline_table(set, pipeline)) }
         }
-        (attachments(frame, view))
-        (children(frame, set, policy))
-        (versions(frame, policy, &view.versions))
+        (attachment_list(frame, view))
+        (child_list(frame, set, policy))
+        (version_section(frame, policy, &view.versions))
     })
 }
 
 /// Its ancestors and itself, each with what it adds and removes.
-fn chain(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
+fn chain_section(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
     let members: Vec<&Policy> = policy
         .chain
         .iter()
@@ -88,19 +90,19 @@ fn chain(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
         ol.chain {
             @for member in members {
                 li {
-                    @if member.name == policy.name { strong { (name(&member.name)) } }
-                    @else { a href=(frame.address("/ui/policy", &[("name", &member.name)])) { (name(&member.name)) } }
+                    @if member.name == policy.name { strong { (isolated_name(&member.name)) } }
+                    @else { a href=(frame.address("/ui/policy", &[("name", &member.name)])) { (isolated_name(&member.name)) } }
                     @if let Some(condition) = &member.condition {
                         span.muted { " where the model is " }
                         @for id in condition {
-                            code { (text(set.conditions.get(id.0 as usize).map_or("", |it| it.text()))) } " "
+                            code { (visible_text(set.conditions.get(id.0 as usize).map_or("", |it| it.text()))) } " "
                         }
                     }
                     @if !member.add.is_empty() {
-                        div.gives { span.gain { "adds " } (chips(&names(set, &member.add))) }
+                        div.gives { span.gain { "adds " } (chip_list(&guardrail_names(set, &member.add))) }
                     }
                     @if !member.remove.is_empty() {
-                        div.gives { span.loss { "removes " } (chips(&names(set, &member.remove))) }
+                        div.gives { span.loss { "removes " } (chip_list(&guardrail_names(set, &member.remove))) }
                     }
                 }
             }
@@ -108,12 +110,15 @@ fn chain(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
     }
 }
 
-fn names<'s>(set: &'s PolicySet, ids: &[refguard_core::policy::GuardrailId]) -> Vec<&'s str> {
+fn guardrail_names<'s>(
+    set: &'s PolicySet,
+    ids: &[refguard_core::policy::GuardrailId],
+) -> Vec<&'s str> {
     ids.iter().map(|id| set.guardrail(*id)).collect()
 }
 
 /// What its chain comes to, for each class of models that the catalog lists.
-fn cases(set: &PolicySet, policy: &Policy) -> Markup {
+fn case_table(set: &PolicySet, policy: &Policy) -> Markup {
     let given = |model: Option<&str>| {
         let holds = |member: &Policy| {
             member
@@ -121,7 +126,7 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
                 .as_ref()
                 .is_none_or(|it| set.condition_holds(it, model))
         };
-        names(set, &set.effective_guardrails(policy, holds))
+        guardrail_names(set, &set.effective_guardrails(policy, holds))
     };
     let is_conditional = policy
         .chain
@@ -129,7 +134,7 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
         .filter_map(|id| set.policy(*id))
         .any(|it| it.condition.is_some());
     if !is_conditional {
-        return html! { h3 { "Together, for every model" } (chips(&given(None))) };
+        return html! { h3 { "Together, for every model" } (chip_list(&given(None))) };
     }
 
     let mut by_result: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
@@ -145,20 +150,20 @@ fn cases(set: &PolicySet, policy: &Policy) -> Markup {
         dl.cases {
             @for (guardrails, models) in &by_result {
                 div {
-                    dt { @for (index, model) in models.iter().enumerate() { @if index > 0 { ", " } (name(model)) } }
-                    dd { @if guardrails.is_empty() { span.muted { "nothing" } } @else { (chips(guardrails)) } }
+                    dt { @for (index, model) in models.iter().enumerate() { @if index > 0 { ", " } (isolated_name(model)) } }
+                    dd { @if guardrails.is_empty() { span.muted { "nothing" } } @else { (chip_list(guardrails)) } }
                 }
             }
             @let without = given(None);
             div {
                 dt { "no model" }
-                dd { @if without.is_empty() { span.muted { "nothing" } } @else { (chips(&without)) } }
+                dd { @if without.is_empty() { span.muted { "nothing" } } @else { (chip_list(&without)) } }
             }
         }
     }
 }
 
-fn attachments(frame: &Frame, view: &PolicyView<'_>) -> Markup {
+fn attachment_list(frame: &Frame, view: &PolicyView<'_>) -> Markup {
     let (set, policy) = (view.documents, view.policy);
     let Some(id) = set.by_name.get(&policy.name).copied() else {
         return html! {};
@@ -186,7 +191,7 @@ fn attachments(frame: &Frame, view: &PolicyView<'_>) -> Markup {
                 }
             }
             @if own.len() > MAX_ATTACHMENTS {
-                p.muted { "and " (count(own.len() - MAX_ATTACHMENTS, "attachment", "attachments")) " more" }
+                p.muted { "and " (count_things(own.len() - MAX_ATTACHMENTS, "attachment", "attachments")) " more" }
             }
         }
     }
@@ -203,8 +208,8 @@ fn attachment_row(frame: &Frame, view: &PolicyView<'_>, attachment: &Attachment)
                     @for (dimension, patterns) in attachment.targets.written() {
                         @if let Some(patterns) = patterns {
                             div {
-                                span.muted { (capitalise(if patterns.len() == 1 { dimension.singular() } else { dimension.plural() })) " " }
-                                @for pattern in patterns { code { (text(&pattern.to_string())) } " " }
+                                span.muted { (capitalise_word(if patterns.len() == 1 { dimension.singular() } else { dimension.plural() })) " " }
+                                @for pattern in patterns { code { (visible_text(&pattern.to_string())) } " " }
                             }
                         }
                     }
@@ -214,10 +219,10 @@ fn attachment_row(frame: &Frame, view: &PolicyView<'_>, attachment: &Attachment)
                 @if let Some(expires) = &attachment.expires {
                     div {
                         @if has_ended { span.badge.bad { "ended" } } @else { span.badge.warn { "ends" } }
-                        " " (time(&expires.to_string()))
+                        " " (time_mark(&expires.to_string()))
                     }
                 }
-                @if let Some(reason) = &attachment.reason { div.muted { q { (name(reason)) } } }
+                @if let Some(reason) = &attachment.reason { div.muted { q { (isolated_name(reason)) } } }
             }
             td data-label="Names of the catalog" {
                 @for (dimension, patterns) in attachment.targets.written() {
@@ -241,13 +246,13 @@ fn catalog_names(set: &PolicySet, dimension: Dimension, patterns: &[Pattern]) ->
         .collect();
     html! {
         div.matched {
-            span.muted { (matched.len()) " of " (count(listed.len(), dimension.singular(), dimension.plural())) }
-            (chips(&matched))
+            span.muted { (matched.len()) " of " (count_things(listed.len(), dimension.singular(), dimension.plural())) }
+            (chip_list(&matched))
         }
     }
 }
 
-fn children(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
+fn child_list(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
     let Some(id) = set.by_name.get(&policy.name).copied() else {
         return html! {};
     };
@@ -259,10 +264,10 @@ fn children(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
     }
     html! {
         section.card {
-            h2 { (count(children.len(), "policy is", "policies are")) " built on it" }
+            h2 { (count_things(children.len(), "policy is", "policies are")) " built on it" }
             p.links {
                 @for child in children.iter().take(MAX_CHILDREN) {
-                    a href=(frame.address("/ui/policy", &[("name", &child.name)])) { (name(&child.name)) } " "
+                    a href=(frame.address("/ui/policy", &[("name", &child.name)])) { (isolated_name(&child.name)) } " "
                 }
                 @if children.len() > MAX_CHILDREN { span.muted { "and more" } }
             }
@@ -270,16 +275,20 @@ fn children(frame: &Frame, set: &PolicySet, policy: &Policy) -> Markup {
     }
 }
 
-fn versions(frame: &Frame, policy: &Policy, versions: &Result<VersionList, String>) -> Markup {
+fn version_section(
+    frame: &Frame,
+    policy: &Policy,
+    versions: &Result<VersionList, String>,
+) -> Markup {
     let list = match versions {
         Ok(list) => &list.versions,
         Err(why) => {
-            return html! { section.card { h2 { "Versions" } p.muted { (words(why)) } } };
+            return html! { section.card { h2 { "Versions" } p.muted { (sentence_markup(why)) } } };
         }
     };
     html! {
         section.card aria-labelledby="versions" {
-            h2 #versions { (count(list.len(), "version", "versions")) }
+            h2 #versions { (count_things(list.len(), "version", "versions")) }
             (version_table(list))
             @if list.len() > 1 { (compare_form(frame, &policy.name, list, None)) }
         }
@@ -296,12 +305,12 @@ fn version_table(list: &[VersionRow]) -> Markup {
                     @for row in list.iter().take(MAX_VERSIONS) {
                         tr {
                             th.number scope="row" { (row.number) }
-                            td data-label="What" { (name(&row.summary)) " " (commit(&row.commit))
+                            td data-label="What" { (isolated_name(&row.summary)) " " (commit_mark(&row.commit))
                                 @if row.digest.is_none() { " " span.badge.bad { "removed" } } }
-                            td data-label="Who" { (name(&row.author)) }
-                            td data-label="When" { (time(&row.time)) }
+                            td data-label="Who" { (isolated_name(&row.author)) }
+                            td data-label="When" { (time_mark(&row.time)) }
                             td data-label="Where" { @for state in row.states.iter().filter(|state| *state != "published") {
-                                span.badge.good { (text(state)) } " " } }
+                                span.badge.good { (visible_text(state)) } " " } }
                         }
                     }
                 }
@@ -362,12 +371,12 @@ pub struct CompareView<'a> {
 pub fn compare_page(frame: &Frame, view: &CompareView<'_>) -> String {
     let comparison = view.compared.comparison();
     let (from, to) = view.numbers;
-    frame.around(html! {
+    frame.wrap_page(html! {
         p.crumb {
             a href=(frame.address("/ui/policies", &[])) { "Policies" } " / "
-            a href=(frame.address("/ui/policy", &[("name", view.policy)])) { (name(view.policy)) }
+            a href=(frame.address("/ui/policy", &[("name", view.policy)])) { (isolated_name(view.policy)) }
         }
-        h1 { (name(view.policy)) ": version " (from) " and " (to) }
+        h1 { (isolated_name(view.policy)) ": version " (from) " and " (to) }
         div.card { (compare_form(frame, view.policy, &view.versions.versions, Some(view.numbers))) }
         section.card aria-labelledby="fields" {
             h2 #fields { "What differs" }
@@ -394,7 +403,7 @@ pub(super) fn field_table(fields: &[FieldChange]) -> Markup {
                 thead { tr { th scope="col" { "Field" } th scope="col" { "Before" } th scope="col" { "After" } } }
                 tbody {
                     @for field in fields.iter().take(200) {
-                        tr { th scope="row" { code { (text(&field.path)) } } td { (value(&field.a)) } td { (value(&field.b)) } }
+                        tr { th scope="row" { code { (visible_text(&field.path)) } } td { (value_markup(&field.a)) } td { (value_markup(&field.b)) } }
                     }
                 }
             }
@@ -402,18 +411,18 @@ pub(super) fn field_table(fields: &[FieldChange]) -> Markup {
     }
 }
 
-fn value(value: &Value) -> Markup {
+fn value_markup(value: &Value) -> Markup {
     match value {
         Value::Null => html! { span.muted { "not there" } },
-        Value::String(words) => html! { (name(words)) },
+        Value::String(words) => html! { (isolated_name(words)) },
         Value::Array(items) if items.iter().all(Value::is_string) => {
             let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
             if items.is_empty() {
                 html! { span.muted { "none" } }
             } else {
-                chips(&items)
+                chip_list(&items)
             }
         }
-        other => html! { code { (text(&other.to_string())) } },
+        other => html! { code { (visible_text(&other.to_string())) } },
     }
 }

@@ -3,7 +3,10 @@
 use maud::{Markup, html};
 
 use super::frame::Frame;
-use super::parts::{chips, commit, count, group_digits, name, text, time, words};
+use super::parts::{
+    chip_list, commit_mark, count_things, group_digits, isolated_name, sentence_markup, time_mark,
+    visible_text,
+};
 use crate::daemon::{ShadowRegion, ShadowReport, ShadowSample};
 use crate::output::{context_words, region_words};
 
@@ -23,30 +26,30 @@ pub fn shadow_page(
     trouble: Option<&str>,
     ask: AddressOf<'_>,
 ) -> String {
-    frame.around(html! {
-        h1 { "What " (name(&report.revision)) " would say" }
+    frame.wrap_page(html! {
+        h1 { "What " (isolated_name(&report.revision)) " would say" }
         p.muted {
             "Requests are answered from what is in force"
-            @if let Some(set) = &report.set { " in " (name(set)) }
-            @if let Some(base) = &report.base { " (" (commit(base)) ")" }
-            @if let Some(head) = &report.head { ", and asked of " code { (text(&report.revision)) } " at " (commit(head)) " beside it" }
+            @if let Some(set) = &report.set { " in " (isolated_name(set)) }
+            @if let Some(base) = &report.base { " (" (commit_mark(base)) ")" }
+            @if let Some(head) = &report.head { ", and asked of " code { (visible_text(&report.revision)) } " at " (commit_mark(head)) " beside it" }
             ". No answer changes by that."
         }
         @match (trouble, &report.head) {
-            (Some(why), _) => div.card.bad { p.lead { (words(why)) } },
+            (Some(why), _) => div.card.bad { p.lead { (sentence_markup(why)) } },
             (None, None) => div.card.warn { p.lead { "Nothing is compared yet." } },
-            (None, Some(_)) => (counts(report)),
+            (None, Some(_)) => (count_list(report)),
         }
         @if report.head.is_some() {
-            (guardrails(report))
-            (regions(report))
-            (samples(report, ask))
+            (guardrail_table(report))
+            (region_table(report))
+            (sample_list(report, ask))
         }
     })
 }
 
 /// How many requests were asked, and what became of them.
-fn counts(report: &ShadowReport) -> Markup {
+fn count_list(report: &ShadowReport) -> Markup {
     let class = if report.differs > 0 {
         "card warn"
     } else {
@@ -60,10 +63,10 @@ fn counts(report: &ShadowReport) -> Markup {
     ];
     html! {
         section class=(class) aria-labelledby="requests" {
-            h2 #requests { (requests(report.requests)) " since " (time(&report.since.to_string())) }
+            h2 #requests { (request_count(report.requests)) " since " (time_mark(&report.since.to_string())) }
             dl.facts {
                 @for (what, number) in rows {
-                    div { dt { (what) } dd { (digits(number)) " " span.muted { (share(number, report.requests)) } } }
+                    div { dt { (what) } dd { (digits_of(number)) " " span.muted { (share_of(number, report.requests)) } } }
                 }
             }
             p { a.button.quiet href="/ui/shadow" { "Show newer counts" } }
@@ -71,12 +74,12 @@ fn counts(report: &ShadowReport) -> Markup {
     }
 }
 
-fn digits(number: u64) -> String {
+fn digits_of(number: u64) -> String {
     group_digits(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
-fn requests(number: u64) -> String {
-    count(
+fn request_count(number: u64) -> String {
+    count_things(
         usize::try_from(number).unwrap_or(usize::MAX),
         "request",
         "requests",
@@ -84,7 +87,7 @@ fn requests(number: u64) -> String {
 }
 
 /// `(12.3 %)`; nothing of nothing.
-fn share(number: u64, of: u64) -> String {
+fn share_of(number: u64, of: u64) -> String {
     match of {
         0 => String::new(),
         // Exact enough for one digit after the point, whatever the counts.
@@ -93,7 +96,7 @@ fn share(number: u64, of: u64) -> String {
 }
 
 /// The guardrails that requests lose and gain, those of most requests first.
-fn guardrails(report: &ShadowReport) -> Markup {
+fn guardrail_table(report: &ShadowReport) -> Markup {
     let counted = [
         ("loss", "Lost", &report.lost),
         ("gain", "Gained", &report.gained),
@@ -113,7 +116,7 @@ fn guardrails(report: &ShadowReport) -> Markup {
                             dt class=(class) { (word) }
                             dd { ul.plain.near {
                                 @for (guardrail, number) in sorted.iter().take(MAX_GUARDRAILS) {
-                                    li { code { (text(guardrail)) } " by " (requests(**number)) }
+                                    li { code { (visible_text(guardrail)) } " by " (request_count(**number)) }
                                 }
                                 @if sorted.len() > MAX_GUARDRAILS { li.muted { "and " (sorted.len() - MAX_GUARDRAILS) " more" } }
                             } }
@@ -126,7 +129,7 @@ fn guardrails(report: &ShadowReport) -> Markup {
 }
 
 /// The regions of the impact: those that requests met, then, folded, those that none did.
-fn regions(report: &ShadowReport) -> Markup {
+fn region_table(report: &ShadowReport) -> Markup {
     let (mut met, quiet): (Vec<&ShadowRegion>, Vec<&ShadowRegion>) = report
         .regions
         .iter()
@@ -142,16 +145,16 @@ fn regions(report: &ShadowReport) -> Markup {
                 yet." } }
             ul.plain.near {
                 @for region in met.iter().take(MAX_REGIONS) {
-                    li { strong { (requests(region.requests)) } ": " (words(&region_words(&region.described))) }
+                    li { strong { (request_count(region.requests)) } ": " (sentence_markup(&region_words(&region.described))) }
                 }
                 @if met.len() > MAX_REGIONS { li.muted { "and " (met.len() - MAX_REGIONS) " more" } }
-                @if report.outside > 0 { li { strong { (requests(report.outside)) } ": of no region that is known" } }
+                @if report.outside > 0 { li { strong { (request_count(report.outside)) } ": of no region that is known" } }
             }
             @if !quiet.is_empty() {
                 details {
-                    summary { (count(quiet.len(), "region", "regions")) " without any request" }
+                    summary { (count_things(quiet.len(), "region", "regions")) " without any request" }
                     ul.plain.near {
-                        @for region in quiet.iter().take(MAX_REGIONS) { li { (words(&region_words(&region.described))) } }
+                        @for region in quiet.iter().take(MAX_REGIONS) { li { (sentence_markup(&region_words(&region.described))) } }
                         @if quiet.len() > MAX_REGIONS { li.muted { "and " (quiet.len() - MAX_REGIONS) " more" } }
                     }
                 }
@@ -161,7 +164,7 @@ fn regions(report: &ShadowReport) -> Markup {
 }
 
 /// The newest requests that differ.
-fn samples(report: &ShadowReport, ask: AddressOf<'_>) -> Markup {
+fn sample_list(report: &ShadowReport, ask: AddressOf<'_>) -> Markup {
     if report.samples.is_empty() {
         return html! {
             @if report.differs > 0 { p.muted { "Requests themselves are kept with " code { "--shadow-samples N" } "." } }
@@ -184,11 +187,11 @@ fn sample_item(sample: &ShadowSample, address: Option<String>) -> Markup {
     html! {
         li {
             div.head {
-                span { (words(&context_words(&sample.context))) }
-                span.end { (time(&sample.at.to_string())) }
+                span { (sentence_markup(&context_words(&sample.context))) }
+                span.end { (time_mark(&sample.at.to_string())) }
             }
-            @if !compared.lost.is_empty() { div.gives { span.loss { "loses: " } (chips(&compared.lost)) } }
-            @if !compared.gained.is_empty() { div.gives { span.gain { "gains: " } (chips(&compared.gained)) } }
+            @if !compared.lost.is_empty() { div.gives { span.loss { "loses: " } (chip_list(&compared.lost)) } }
+            @if !compared.gained.is_empty() { div.gives { span.gain { "gains: " } (chip_list(&compared.gained)) } }
             @if compared.pipelines { p.muted { "Other pipelines run." } }
             @if let Some(address) = &address { p.links { a href=(address) { "What it gets now" } } }
         }

@@ -20,7 +20,7 @@ pub fn sign_in_page(next: &str, trouble: Option<SignInTrouble>) -> String {
         navigation: false,
         ..Frame::new("Sign in", Section::Other)
     };
-    frame.around(html! {
+    frame.wrap_page(html! {
         section.card.sign-in {
             h1 { "Sign in" }
             p.muted {

@@ -33,7 +33,7 @@ impl Part {
 }
 
 /// A document in colour.
-pub(super) fn yaml(document: &str, label: &str) -> Markup {
+pub(super) fn highlight_yaml(document: &str, label: &str) -> Markup {
     yaml_beside(document, document, label)
 }
 
@@ -70,10 +70,10 @@ fn split_line(line: &str) -> Vec<(Part, &str)> {
     let mut pieces = Vec::new();
     let indent = line.len() - line.trim_start_matches([' ', '-']).len();
     let (before, rest) = line.split_at_checked(indent).unwrap_or(("", line));
-    push(&mut pieces, Part::Plain, before);
+    push_part(&mut pieces, Part::Plain, before);
     match key_end(rest).and_then(|end| rest.split_at_checked(end)) {
         Some((key, value)) => {
-            push(&mut pieces, Part::Key, key);
+            push_part(&mut pieces, Part::Key, key);
             split_value(&mut pieces, value);
         }
         None => split_value(&mut pieces, rest),
@@ -110,10 +110,10 @@ fn split_value<'t>(pieces: &mut Vec<(Part, &'t str)>, text: &'t str) {
             break;
         };
         before = piece.chars().last().unwrap_or(before);
-        push(pieces, part, piece);
+        push_part(pieces, part, piece);
         rest = after;
     }
-    push(pieces, Part::Plain, rest);
+    push_part(pieces, Part::Plain, rest);
 }
 
 fn word_part(word: &str) -> Part {
@@ -141,7 +141,7 @@ fn quoted_end(text: &str, quote: char) -> usize {
 }
 
 /// Adds a piece; neighbours of one kind become one.
-fn push<'t>(pieces: &mut Vec<(Part, &'t str)>, part: Part, piece: &'t str) {
+fn push_part<'t>(pieces: &mut Vec<(Part, &'t str)>, part: Part, piece: &'t str) {
     if !piece.is_empty() {
         pieces.push((part, piece));
     }

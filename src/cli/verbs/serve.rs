@@ -465,7 +465,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         None => None,
     };
     if let Some(notifications) = notifications {
-        http::notify(hub.clone(), notifications).context("cannot start")?;
+        http::notify_targets(hub.clone(), notifications).context("cannot start")?;
     }
     args.announce(&sockets, &daemon);
 
@@ -491,7 +491,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
         hangup: Box::new(hangup),
         ending: Box::new(move || systemd.tell_stopping()),
     };
-    let served = http::serve(listeners, hub, options, signals).context("cannot serve");
+    let served = http::serve_listeners(listeners, hub, options, signals).context("cannot serve");
     sockets.into_iter().for_each(SocketFile::remove);
     if let Some(log) = &decisions {
         log.flush();

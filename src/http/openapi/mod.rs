@@ -40,10 +40,10 @@ const SET_BY_HEADER: Parameter = Parameter::optional(
     Values::Encoded,
 );
 
-pub(super) fn endpoints() -> Vec<Endpoint> {
+pub(super) fn openapi_endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/openapi.json", "openapi", openapi)
-            .about(Tag::Health, "This document")
+        Endpoint::get("/openapi.json", "openapi", answer_openapi)
+            .with_summary(Tag::Health, "This document")
             .with_answer(
                 StatusCode::OK,
                 "OpenAPI 3.1",
@@ -53,7 +53,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 /// The description of this API.
-async fn openapi(call: Call<AnyQuery>) -> Result<Response, Problem> {
+async fn answer_openapi(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let json = [(header::CONTENT_TYPE, "application/json")];
     Ok((json, call.app.description.clone()).into_response())
 }
@@ -62,14 +62,14 @@ async fn openapi(call: Call<AnyQuery>) -> Result<Response, Problem> {
 ///
 /// # Errors
 /// Where the shared schemas are no JSON.
-pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Error> {
+pub(super) fn describe_api(endpoints: &[Endpoint]) -> Result<Value, serde_json::Error> {
     let schemas: Value = serde_json::from_str(SCHEMAS)?;
     let mut paths = Map::new();
     for endpoint in endpoints {
         let path = endpoint.path.replace("{*", "{");
         let item = paths.entry(path).or_insert_with(|| json!({}));
         if let Some(item) = item.as_object_mut() {
-            item.extend(operations(endpoint));
+            item.extend(describe_operations(endpoint));
         }
     }
     let tags = Tag::ALL.map(|tag| json!({ "name": tag.name(), "description": tag.description() }));
@@ -99,11 +99,11 @@ pub(super) fn describe(endpoints: &[Endpoint]) -> Result<Value, serde_json::Erro
 }
 
 /// The operations of an endpoint, by method.
-fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
+fn describe_operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
     let one = |method: &str| {
         vec![(
             method.to_owned(),
-            operation(endpoint, endpoint.id.to_owned()),
+            describe_operation(endpoint, endpoint.id.to_owned()),
         )]
     };
     match endpoint.verb {
@@ -116,20 +116,20 @@ fn operations(endpoint: &Endpoint) -> Vec<(String, Value)> {
             .map(|(method, suffix)| {
                 (
                     (*method).to_owned(),
-                    operation(endpoint, format!("{}{suffix}", endpoint.id)),
+                    describe_operation(endpoint, format!("{}{suffix}", endpoint.id)),
                 )
             })
             .collect(),
     }
 }
 
-fn operation(endpoint: &Endpoint, id: String) -> Value {
+fn describe_operation(endpoint: &Endpoint, id: String) -> Value {
     let mut operation = json!({
         "tags": [endpoint.tag.name()],
         "operationId": id,
         "summary": endpoint.summary,
-        "parameters": parameters(endpoint),
-        "responses": responses(endpoint),
+        "parameters": describe_parameters(endpoint),
+        "responses": describe_responses(endpoint),
     });
     if let (Some(schema), Some(fields)) = (&endpoint.request, operation.as_object_mut()) {
         let content = json!({ "application/json": { "schema": schema } });
@@ -141,7 +141,7 @@ fn operation(endpoint: &Endpoint, id: String) -> Value {
     operation
 }
 
-fn parameters(endpoint: &Endpoint) -> Vec<Value> {
+fn describe_parameters(endpoint: &Endpoint) -> Vec<Value> {
     let set: &[(&str, Parameter)] = match endpoint.chooses {
         Chooses::Nothing => &[],
         Chooses::ByHeader => &[("header", SET_BY_HEADER)],
@@ -158,11 +158,11 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     set.iter()
         .copied()
         .chain(own)
-        .map(|(place, one)| parameter(place, &one))
+        .map(|(place, one)| describe_parameter(place, &one))
         .collect()
 }
 
-fn parameter(place: &str, parameter: &Parameter) -> Value {
+fn describe_parameter(place: &str, parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
         "in": place,
@@ -184,10 +184,10 @@ fn values_schema(values: Values) -> Value {
     }
 }
 
-fn responses(endpoint: &Endpoint) -> Value {
+fn describe_responses(endpoint: &Endpoint) -> Value {
     let mut responses = Map::new();
     for (status, description, contents) in &endpoint.answers {
-        let response = response(endpoint, description, contents);
+        let response = describe_response(endpoint, description, contents);
         responses.insert(status.as_u16().to_string(), response);
     }
     for status in &endpoint.refusals {
@@ -195,13 +195,13 @@ fn responses(endpoint: &Endpoint) -> Value {
             "application/problem+json",
             json!({ "$ref": "#/components/schemas/Problem" }),
         )];
-        let response = response(endpoint, refusal(*status), &problem);
+        let response = describe_response(endpoint, describe_refusal(*status), &problem);
         responses.insert(status.as_u16().to_string(), response);
     }
     Value::Object(responses)
 }
 
-fn response(endpoint: &Endpoint, description: &str, contents: &[Content]) -> Value {
+fn describe_response(endpoint: &Endpoint, description: &str, contents: &[Content]) -> Value {
     let mut headers = Map::new();
     headers.insert(
         "X-Refguard-Commit".to_owned(),
@@ -223,7 +223,7 @@ fn response(endpoint: &Endpoint, description: &str, contents: &[Content]) -> Val
 }
 
 /// What a refusal means, wherever it is given.
-fn refusal(status: StatusCode) -> &'static str {
+fn describe_refusal(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "The request is malformed",
         StatusCode::UNAUTHORIZED => "A bearer token is needed",
@@ -244,12 +244,12 @@ fn refusal(status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::families;
+    use super::super::endpoint_families;
     use super::*;
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = describe(&families()).unwrap();
+        let document = describe_api(&endpoint_families()).unwrap();
         let mut pending = vec![&document];
         while let Some(value) = pending.pop() {
             match value {
@@ -271,7 +271,7 @@ mod tests {
     /// What a client may rely on, a line an operation: reviewed where it changes.
     #[test]
     fn the_operations_are_these() {
-        let document = describe(&families()).unwrap();
+        let document = describe_api(&endpoint_families()).unwrap();
         let mut lines = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {

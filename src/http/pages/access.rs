@@ -68,7 +68,7 @@ pub(in crate::http) fn refusal(app: &App, request: &Request, caller: Caller) -> 
 }
 
 /// Who looks, once a request was let through.
-pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
+pub(super) fn find_visitor(app: &App, headers: &HeaderMap) -> Visitor {
     if has_session(app, headers) {
         Visitor::SignedIn
     } else {
@@ -78,7 +78,7 @@ pub(super) fn visitor(app: &App, headers: &HeaderMap) -> Visitor {
 
 /// Whether a request is of a browser that has signed in.
 pub(in crate::http) fn has_session(app: &App, headers: &HeaderMap) -> bool {
-    sessions(headers).any(|key| is_good(app, key))
+    list_sessions(headers).any(|key| is_good(app, key))
 }
 
 fn is_good(app: &App, key: SessionKey) -> bool {
@@ -100,15 +100,15 @@ pub(super) enum Right {
 impl Right {
     /// That of a request; `None` where it may not look.
     pub fn of(app: &App, headers: &HeaderMap) -> Option<Self> {
-        let token = Self::Token(guard::owner(app, headers));
-        let sessions = sessions(headers).map(Self::Session);
+        let token = Self::Token(guard::find_owner(app, headers));
+        let sessions = list_sessions(headers).map(Self::Session);
         std::iter::once(token)
             .chain(sessions)
-            .find(|right| right.holds(app))
+            .find(|right| right.still_holds(app))
     }
 
     /// Whether it still holds.
-    pub fn holds(self, app: &App) -> bool {
+    pub fn still_holds(self, app: &App) -> bool {
         match self {
             Self::Token(owner) => guard::is_accepted(app, owner),
             Self::Session(key) => is_good(app, key),
@@ -116,16 +116,16 @@ impl Right {
     }
 
     /// How long it holds at most; `None`: without end.
-    pub fn left(self, app: &App) -> Option<Duration> {
+    pub fn time_left(self, app: &App) -> Option<Duration> {
         match self {
             Self::Token(_) => None,
-            Self::Session(key) => Some(app.sessions.left(key).unwrap_or_default()),
+            Self::Session(key) => Some(app.sessions.time_left(key).unwrap_or_default()),
         }
     }
 }
 
 /// The sessions of a request's cookies.
-pub(super) fn sessions(headers: &HeaderMap) -> impl Iterator<Item = SessionKey> {
+pub(super) fn list_sessions(headers: &HeaderMap) -> impl Iterator<Item = SessionKey> {
     let cookies = headers
         .get_all(header::COOKIE)
         .iter()

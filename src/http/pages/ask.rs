@@ -67,7 +67,7 @@ impl Asked {
         let values = Dimension::WRITTEN.into_iter().flat_map(|dimension| {
             let text = self.request.of(dimension);
             let parts = if dimension.is_set() {
-                split(text)
+                split_names(text)
             } else {
                 vec![text.trim()]
             };
@@ -84,17 +84,17 @@ impl Asked {
 }
 
 /// The parts of a list that somebody has typed.
-fn split(text: &str) -> Vec<&str> {
+fn split_names(text: &str) -> Vec<&str> {
     text.split([',', '\n'])
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .collect()
 }
 
-pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_ask(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             at: &asked.at,
             now: &asked.now,
@@ -126,7 +126,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         "" => None,
         at => Some(
             visit
-                .view(Wanted {
+                .make_view(Wanted {
                     set: &view.name,
                     at,
                     now: &now,
@@ -138,11 +138,11 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let page = visit
         .app
         .page_makers
-        .run(move || answer(&app, &view, &frame, &asked, against));
+        .run_work(move || answer_question(&app, &view, &frame, &asked, against));
     Ok(send_page(page.await?))
 }
 
-fn answer(
+fn answer_question(
     app: &App,
     view: &View,
     frame: &Frame,
@@ -156,7 +156,7 @@ fn answer(
 
     let request = Request {
         context: asked.context()?,
-        policies: requested(app, &asked.policies)?,
+        policies: read_requested(app, &asked.policies)?,
     };
     let engine = view.engine();
     let resolution = engine.resolve(&request);
@@ -179,9 +179,9 @@ fn answer(
         }),
         Err(problem) => Err(problem.detail),
     });
-    let version = numbering(&app.hub, view);
+    let version = number_versions(&app.hub, view);
     let answer = AskAnswer {
-        request: describe(&request),
+        request: describe_request(&request),
         resolution: &resolution,
         version: &version,
         near: &near,
@@ -193,7 +193,7 @@ fn answer(
     Ok(ask_page(frame, &form, catalog, Some(&answer)))
 }
 
-fn describe(request: &Request) -> String {
+fn describe_request(request: &Request) -> String {
     let words = request.context.describe_values();
     if words.is_empty() {
         "a request without any of these".to_owned()
@@ -202,7 +202,7 @@ fn describe(request: &Request) -> String {
     }
 }
 
-fn numbering<'v>(
+fn number_versions<'v>(
     hub: &'v Hub,
     view: &'v View,
 ) -> impl Fn(PolicyId, &ResolvedPolicy<'_>) -> Option<u64> + 'v {
@@ -210,9 +210,9 @@ fn numbering<'v>(
 }
 
 /// What the request names: policies of the set, or versions, which are read from git.
-fn requested(app: &App, typed: &str) -> Result<Vec<Requested>, Problem> {
+fn read_requested(app: &App, typed: &str) -> Result<Vec<Requested>, Problem> {
     let limits = &app.options.limits;
-    let names: Vec<&str> = split(typed);
+    let names: Vec<&str> = split_names(typed);
     if names.len() > limits.named_policies || names.iter().any(|name| name.len() > MAX_VALUE) {
         return Err(Problem::bad_request(
             "too many policies are named, or too long ones",

@@ -28,12 +28,12 @@ struct Two {
 }
 
 /// The promotions of an environment, whether or not anything is served of it.
-pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_history(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
-    let name = visit.environment(&asked.set)?;
+    let name = visit.find_environment(&asked.set)?;
     let frame = visit.frame_about("History", Section::History, &name, "/ui/history");
     let app = visit.app.clone();
-    let made = visit.app.historians.run(move || {
+    let made = visit.app.historians.run_work(move || {
         let cursor = Some(asked.before.as_str()).filter(|cursor| !cursor.is_empty());
         let page = app.hub.history().promotion_page(&name, cursor, PAGE)?;
         Ok(history_page(&frame, &page, cursor.is_none()))
@@ -42,9 +42,9 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
 }
 
 /// What lies between two promotions.
-pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_difference(visit: Visit) -> Result<Response, Problem> {
     let asked: Two = visit.query()?;
-    let name = visit.environment(&asked.set)?;
+    let name = visit.find_environment(&asked.set)?;
     if asked.from.trim().is_empty() || asked.to.trim().is_empty() {
         return Err(Problem::bad_request(
             "two promotions are compared: `from` and `to`",
@@ -52,30 +52,30 @@ pub(super) async fn difference(visit: Visit) -> Result<Response, Problem> {
     }
     let frame = visit.frame_about("Difference", Section::History, &name, "/ui/history");
     let hub = visit.app.hub.clone();
-    let sets = visit.app.historians.run(move || {
+    let sets = visit.app.historians.run_work(move || {
         let history = hub.history();
         let before = history.documents_at(&name, &asked.from)?;
         let after = history.documents_at(&name, &asked.to)?;
         Ok((history.known_difference(&before, &after), before, after))
     });
     let (known, before, after) = sets.await?;
-    let sides = (side(&before), side(&after));
+    let sides = (make_side(&before), make_side(&after));
     let difference = match known {
         Some(known) => known,
         None => {
             let hub = visit.app.hub.clone();
             let analysis = move || Ok(hub.history().difference_between(&before, &after)?);
-            visit.app.analysts.run(analysis).await?
+            visit.app.analysts.run_work(analysis).await?
         }
     };
     let made = visit
         .app
         .page_makers
-        .run(move || Ok(difference_page(&frame, (&sides.0, &sides.1), &difference)));
+        .run_work(move || Ok(difference_page(&frame, (&sides.0, &sides.1), &difference)));
     Ok(send_page(made.await?))
 }
 
-fn side(set: &PastSet) -> Side {
+fn make_side(set: &PastSet) -> Side {
     Side {
         promotion: set.promotion,
         commit: set.commit.clone(),
@@ -83,15 +83,15 @@ fn side(set: &PastSet) -> Side {
 }
 
 /// What would come into an environment with the next promotion.
-pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_change(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
-    let name = visit.environment(&asked.set)?;
+    let name = visit.find_environment(&asked.set)?;
     let frame = visit.frame_about("Change", Section::Change, &name, "/ui/change");
     let (hub, of) = (visit.app.hub.clone(), name.clone());
     let known = visit
         .app
         .historians
-        .run(move || Ok(hub.history().known_change(&of)?))
+        .run_work(move || Ok(hub.history().known_change(&of)?))
         .await?;
     let change = match known {
         Some(known) => known,
@@ -100,13 +100,13 @@ pub(super) async fn change(visit: Visit) -> Result<Response, Problem> {
             visit
                 .app
                 .analysts
-                .run(move || Ok(hub.history().change_of(&name)?))
+                .run_work(move || Ok(hub.history().change_of(&name)?))
                 .await?
         }
     };
     let made = visit
         .app
         .page_makers
-        .run(move || Ok(change_page(&frame, &change)));
+        .run_work(move || Ok(change_page(&frame, &change)));
     Ok(send_page(made.await?))
 }

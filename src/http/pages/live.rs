@@ -144,7 +144,7 @@ struct Place {
 }
 
 impl Place {
-    fn take(app: &Arc<App>, holder: Holder) -> Result<Self, Problem> {
+    fn take_place(app: &Arc<App>, holder: Holder) -> Result<Self, Problem> {
         let mut pages = app.live.lock();
         if pages.all >= app.live.most {
             let detail = "too many pages follow the daemon: this one is shown as it was";
@@ -199,7 +199,7 @@ impl Live {
     }
 
     /// The word of the state as it is now.
-    pub fn word(hub: &Hub) -> String {
+    pub fn state_word(hub: &Hub) -> String {
         Now::of(hub).live
     }
 
@@ -219,12 +219,12 @@ pub(in crate::http) async fn watch_changes(app: Arc<App>) {
             _ = looks.tick() => {}
         }
         if app.live.followers() > 0 {
-            tell(&app);
+            tell_pages(&app);
         }
     }
 }
 
-fn tell(app: &App) {
+fn tell_pages(app: &App) {
     let now = Now::of(&app.hub);
     app.live.told.send_if_modified(|told| {
         let is_new = *told != now;
@@ -234,14 +234,14 @@ fn tell(app: &App) {
 }
 
 /// The stream of one page. It ends when whoever asked for it may no longer look, and at shutdown.
-pub(super) async fn events(State(app): State<Arc<App>>, request: Request) -> Response {
-    match begin(app, &request) {
+pub(super) async fn answer_events(State(app): State<Arc<App>>, request: Request) -> Response {
+    match begin_stream(app, &request) {
         Ok(receive) => send_events(receive),
         Err(problem) => problem.into_response(),
     }
 }
 
-fn begin(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes>, Problem> {
+fn begin_stream(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes>, Problem> {
     let Some(right) = Right::of(&app, request.headers()) else {
         let detail = "sign in first, or send a bearer token";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
@@ -251,10 +251,10 @@ fn begin(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes>, Prob
         .get::<Peer>()
         .copied()
         .unwrap_or(Peer::Socket);
-    let place = Place::take(&app, Holder::new(right, peer))?;
+    let place = Place::take_place(&app, Holder::new(right, peer))?;
     let (send, receive) = mpsc::channel(2);
     tokio::spawn(async move {
-        follow(app, send, right).await;
+        follow_state(app, send, right).await;
         drop(place);
     });
     Ok(receive)
@@ -271,20 +271,20 @@ fn send_events(receive: mpsc::Receiver<Bytes>) -> Response {
     response
 }
 
-async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, right: Right) {
+async fn follow_state(app: Arc<App>, send: mpsc::Sender<Bytes>, right: Right) {
     let mut told = app.live.told.subscribe();
     let mut judged = app.live.judged.subscribe();
     let mut changes = app.changes.clone();
-    let ending = tokio::time::sleep(right.left(&app).unwrap_or(LIFE));
+    let ending = tokio::time::sleep(right.time_left(&app).unwrap_or(LIFE));
     tokio::pin!(ending);
 
-    tell(&app);
+    tell_pages(&app);
     let first = told.borrow_and_update().event();
     if send.send(first).await.is_err() {
         return;
     }
     // Asked again before every line: nobody who lost the right is told anything more.
-    while right.holds(&app) {
+    while right.still_holds(&app) {
         let line = tokio::select! {
             () = &mut ending => return,
             () = send.closed() => return,
@@ -302,7 +302,7 @@ async fn follow(app: Arc<App>, send: mpsc::Sender<Bytes>, right: Right) {
             },
             () = tokio::time::sleep(BEAT) => Bytes::from_static(b": still here\n\n"),
         };
-        if !right.holds(&app) || send.send(line).await.is_err() {
+        if !right.still_holds(&app) || send.send(line).await.is_err() {
             return;
         }
     }

@@ -10,7 +10,7 @@ use refguard_core::questions::{Matrix, MatrixQuestion, Row, make_matrix};
 use serde::Deserialize;
 
 use super::typed::TypedRequest;
-use super::view::{View, Wanted};
+use super::view::Wanted;
 use super::{Visit, guard_response, send_page};
 use crate::http::problem::Problem;
 use crate::output::matrix_csv;
@@ -72,7 +72,8 @@ impl Asked {
     }
 }
 
-fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Problem> {
+/// What the form asks for.
+fn read_question(form: &MatrixForm) -> Result<MatrixQuestion, Problem> {
     let split = |text: &str| -> Vec<String> {
         let parts = text
             .split(',')
@@ -96,18 +97,17 @@ fn make(view: &View, form: &MatrixForm) -> Result<Result<Matrix, String>, Proble
     let context = context
         .within_limits()
         .map_err(|error| Problem::bad_request(error.to_string()))?;
-    let question = MatrixQuestion {
+    Ok(MatrixQuestion {
         by: vec![form.by],
         guardrails: split(&form.guardrail),
         context,
-    };
-    Ok(make_matrix(view.engine(), &question).map_err(|error| error.to_string()))
+    })
 }
 
-pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_matrix(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             at: &asked.at,
             now: &asked.now,
@@ -121,8 +121,9 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         ("at", view.commit().unwrap_or_default().to_owned()),
         ("now", view.instant_that_counts().unwrap_or_default()),
     ];
-    let made = visit.app.page_makers.run(move || {
-        let matrix = make(&view, &form)?;
+    let made = visit.app.page_makers.run_work(move || {
+        let question = read_question(&form)?;
+        let matrix = make_matrix(view.engine(), &question).map_err(|error| error.to_string());
         let address = |path: &str, page: usize| {
             let page = if page > 1 {
                 page.to_string()
@@ -149,10 +150,10 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
 }
 
 /// The same as a table for a spreadsheet, all of it.
-pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn answer_csv(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             at: &asked.at,
             now: &asked.now,
@@ -164,8 +165,10 @@ pub(super) async fn csv(visit: Visit) -> Result<Response, Problem> {
         .and_then(|hash| hash.get(..10))
         .unwrap_or("worktree");
     let file = format!("attachment; filename=\"matrix-{commit}.csv\"");
-    let made = visit.app.page_makers.run(move || {
-        let matrix = make(&view, &form)?.map_err(Problem::not_found)?;
+    let made = visit.app.page_makers.run_work(move || {
+        let question = read_question(&form)?;
+        let matrix = make_matrix(view.engine(), &question)
+            .map_err(|error| Problem::not_found(error.to_string()))?;
         let rows = arrange_rows(&matrix, &form).into_iter().map(|row| Row {
             names: [(
                 form.by.singular(),

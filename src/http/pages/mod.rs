@@ -72,25 +72,28 @@ pub(super) fn is_page(path: &str) -> bool {
 }
 
 /// The routes of all pages.
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn page_routes() -> Router<Arc<App>> {
     let router = Router::new()
         .route("/", get(lead_to_now))
         .route("/ui", get(lead_to_now))
-        .route("/ui/", page(now::show))
-        .route("/ui/ask", page(ask::show))
-        .route("/ui/policies", page(policies::list))
-        .route("/ui/policy", page(policies::one))
-        .route("/ui/compare", page(policies::compare))
-        .route("/ui/history", page(history::list))
-        .route("/ui/difference", page(history::difference))
-        .route("/ui/change", page(history::change))
-        .route("/ui/matrix", page(matrix::show))
-        .route("/ui/matrix.csv", page(matrix::csv))
-        .route("/ui/shadow", page(shadow::show))
-        .route("/ui/events", get(live::events))
-        .route("/ui/sign-in", page(sign_in::ask).merge(post(sign_in::take)))
-        .route("/ui/sign-out", post(sign_in::end))
-        .route("/ui/{*rest}", page(nothing_here));
+        .route("/ui/", make_page(now::show_now))
+        .route("/ui/ask", make_page(ask::show_ask))
+        .route("/ui/policies", make_page(policies::show_policies))
+        .route("/ui/policy", make_page(policies::show_policy))
+        .route("/ui/compare", make_page(policies::show_comparison))
+        .route("/ui/history", make_page(history::show_history))
+        .route("/ui/difference", make_page(history::show_difference))
+        .route("/ui/change", make_page(history::show_change))
+        .route("/ui/matrix", make_page(matrix::show_matrix))
+        .route("/ui/matrix.csv", make_page(matrix::answer_csv))
+        .route("/ui/shadow", make_page(shadow::show_shadow))
+        .route("/ui/events", get(live::answer_events))
+        .route(
+            "/ui/sign-in",
+            make_page(sign_in::show_form).merge(post(sign_in::take_token)),
+        )
+        .route("/ui/sign-out", post(sign_in::sign_out))
+        .route("/ui/{*rest}", make_page(nothing_here));
     ASSETS.into_iter().fold(router, |router, asset| {
         router.route(asset.path, get(move || async move { send_asset(&asset) }))
     })
@@ -134,7 +137,7 @@ impl Visit {
 }
 
 /// A page: what its handler refuses becomes a page too.
-fn page<F, A>(handler: F) -> MethodRouter<Arc<App>>
+fn make_page<F, A>(handler: F) -> MethodRouter<Arc<App>>
 where
     F: Fn(Visit) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Problem>> + Send + 'static,
@@ -142,7 +145,7 @@ where
     get(
         move |State(app): State<Arc<App>>, request: Request| async move {
             let (head, _) = request.into_parts();
-            let visitor = access::visitor(&app, &head.headers);
+            let visitor = access::find_visitor(&app, &head.headers);
             let frame = Visit {
                 app: app.clone(),
                 head: head.clone(),

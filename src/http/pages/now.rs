@@ -35,12 +35,12 @@ type ByName = Arc<HashMap<String, Result<Standing, String>>>;
 pub(in crate::http) struct Standings(Mutex<Option<(u64, Instant, ByName)>>);
 
 /// The page. It is made whatever the daemon is able to do: then it says so.
-pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_now(visit: Visit) -> Result<Response, Problem> {
     let app = &visit.app;
     let asked: Asked = visit.query()?;
     // The word first: what changes in between makes a page that looks again, not one that is old
     // and does not know it.
-    let live = Live::word(&app.hub);
+    let live = Live::state_word(&app.hub);
     let status = app.hub.status();
     if !asked.set.is_empty() && !status.sets.is_empty() {
         app.hub.set_name(Some(&asked.set))?;
@@ -98,7 +98,7 @@ async fn read_standings(app: Arc<App>, names: Vec<String>) -> ByName {
 
     let hub = app.hub.clone();
     let reading = names.clone();
-    let read = app.historians.run(move || {
+    let read = app.historians.run_work(move || {
         let standing = |name: String| {
             let standing = hub
                 .history()

@@ -38,10 +38,10 @@ struct Two {
 }
 
 /// The list, searched and in pages.
-pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_policies(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             at: &asked.at,
             now: &asked.now,
@@ -51,7 +51,7 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
     let frame = visit.frame_of("Policies", Section::Policies, &view, place);
     let page = asked.page.parse().unwrap_or(1);
     let app = visit.app.clone();
-    let made = visit.app.page_makers.run(move || {
+    let made = visit.app.page_makers.run_work(move || {
         let version = |name: &str| view.number(&app.hub, name);
         Ok(policies_page(&frame, view.set(), &asked.q, page, &version))
     });
@@ -59,10 +59,10 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Problem> {
 }
 
 /// One policy.
-pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_policy(visit: Visit) -> Result<Response, Problem> {
     let asked: Named = visit.query()?;
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             at: &asked.at,
             now: &asked.now,
@@ -71,7 +71,7 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let frame = visit.frame_of(&asked.name, Section::Policies, &view, place);
     let app = visit.app.clone();
-    let made = visit.app.historians.run(move || {
+    let made = visit.app.historians.run_work(move || {
         let set = view.set();
         let Some((_, policy)) = set.find_policy(&asked.name) else {
             return Err(Problem::not_found(format!(
@@ -98,7 +98,7 @@ pub(super) async fn one(visit: Visit) -> Result<Response, Problem> {
 }
 
 /// Two versions of a policy.
-pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_comparison(visit: Visit) -> Result<Response, Problem> {
     let asked: Two = visit.query()?;
     let read = |text: &str| {
         text.parse()
@@ -106,7 +106,7 @@ pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
     };
     let numbers: (u64, u64) = (read(&asked.from)?, read(&asked.to)?);
     let view = visit
-        .view(Wanted {
+        .make_view(Wanted {
             set: &asked.set,
             ..Wanted::default()
         })
@@ -115,7 +115,7 @@ pub(super) async fn compare(visit: Visit) -> Result<Response, Problem> {
     let title = format!("Versions of {}", asked.name);
     let frame = visit.frame_of(title, Section::Policies, &view, place);
     let app = visit.app.clone();
-    let made = visit.app.historians.run(move || {
+    let made = visit.app.historians.run_work(move || {
         let history = app.hub.history();
         let compared = history.compare_versions(&asked.name, &asked.from, &asked.to)?;
         let text = |number| history.version_text(&asked.name, number);

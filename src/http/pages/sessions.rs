@@ -63,7 +63,7 @@ impl Sessions {
 
     /// Begins one for whoever has a token, by the token's hash. Returns its id; `None` where the
     /// system gives no random bytes.
-    pub fn begin(&self, token: Hash) -> Option<String> {
+    pub fn begin_session(&self, token: Hash) -> Option<String> {
         let mut random = [0; 32];
         rustls::crypto::ring::default_provider()
             .secure_random
@@ -113,18 +113,18 @@ impl Sessions {
     }
 
     /// How long a session still lasts.
-    pub fn left(&self, key: SessionKey) -> Option<Duration> {
+    pub fn time_left(&self, key: SessionKey) -> Option<Duration> {
         let session = self.lock().get(&key).copied()?;
         session.ends.checked_duration_since(Instant::now())
     }
 
     /// Ends one.
-    pub fn end(&self, key: SessionKey) {
+    pub fn end_session(&self, key: SessionKey) {
         self.lock().remove(&key);
     }
 
     /// Ends those whose tokens are no longer accepted.
-    pub fn keep(&self, is_accepted: impl Fn(&Hash) -> bool) {
+    pub fn retain_sessions(&self, is_accepted: impl Fn(&Hash) -> bool) {
         self.lock().retain(|_, session| is_accepted(&session.token));
     }
 
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn a_session_ends_by_time_by_sign_out_and_with_its_token() {
         let sessions = Sessions::new(Duration::from_secs(3600));
-        let begin = |token: u8| SessionKey::of(&sessions.begin([token; 32]).unwrap());
+        let begin = |token: u8| SessionKey::of(&sessions.begin_session([token; 32]).unwrap());
         let key = begin(7);
         assert!(sessions.is_good(key, |token| *token == [7; 32]));
         assert_ne!(begin(7), key);
         assert!(!sessions.is_good(SessionKey::of(""), |_| true));
-        sessions.end(key);
+        sessions.end_session(key);
         assert!(!sessions.is_good(key, |_| true));
 
         let refused = begin(7);
@@ -164,19 +164,19 @@ mod tests {
             "what was refused does not come back"
         );
         let (gone, kept) = (begin(7), begin(8));
-        sessions.keep(|token| *token == [8; 32]);
+        sessions.retain_sessions(|token| *token == [8; 32]);
         assert!(!sessions.is_good(gone, |_| true) && sessions.is_good(kept, |_| true));
 
         let over = Sessions::new(Duration::ZERO);
-        let key = SessionKey::of(&over.begin([7; 32]).unwrap());
+        let key = SessionKey::of(&over.begin_session([7; 32]).unwrap());
         assert!(!over.is_good(key, |_| true));
-        assert_eq!(over.left(key), None);
+        assert_eq!(over.time_left(key), None);
     }
 
     #[test]
     fn who_has_most_makes_place() {
         let sessions = Sessions::new(Duration::from_secs(3600));
-        let begin = |token: [u8; 32]| SessionKey::of(&sessions.begin(token).unwrap());
+        let begin = |token: [u8; 32]| SessionKey::of(&sessions.begin_session(token).unwrap());
         for token in 0..u8::try_from(MAX_SESSIONS / MAX_OF_TOKEN).unwrap() {
             for _ in 1..MAX_OF_TOKEN {
                 begin([token; 32]);

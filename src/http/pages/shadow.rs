@@ -9,7 +9,7 @@ use crate::daemon::{ShadowReport, ShadowSample};
 use crate::http::problem::Problem;
 use crate::pages::{Section, query_of, shadow_page};
 
-pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_shadow(visit: Visit) -> Result<Response, Problem> {
     let app = visit.app.clone();
     let Some(shadow) = app.options.shadow.clone() else {
         return Err(Problem::not_found(
@@ -17,7 +17,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         ));
     };
     let frame = visit.frame("Shadow", Section::Shadow);
-    let made = app.page_makers.run(move || {
+    let made = app.page_makers.run_work(move || {
         let (report, trouble) = (shadow.report_counts(), shadow.trouble());
         let ask = |sample: &ShadowSample| ask_address(&report, sample);
         Ok(shadow_page(&frame, &report, trouble.as_deref(), &ask))

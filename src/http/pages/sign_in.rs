@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::access::{is_own_form, next_page, sessions};
+use super::access::{is_own_form, list_sessions, next_page};
 use super::sessions::{COOKIE, SECURE_COOKIE};
 use super::{ROOT, Visit, see_other, send_page, send_problem};
 use crate::http::Limits;
@@ -37,7 +37,7 @@ struct Given {
 }
 
 /// The form; a daemon that asks for no tokens has none.
-pub(super) async fn ask(visit: Visit) -> Result<Response, Problem> {
+pub(super) async fn show_form(visit: Visit) -> Result<Response, Problem> {
     if visit.app.options.credentials.tokens().is_none() {
         return Ok(see_other(ROOT));
     }
@@ -46,14 +46,14 @@ pub(super) async fn ask(visit: Visit) -> Result<Response, Problem> {
 }
 
 /// Takes a token and begins a session.
-pub(super) async fn take(State(app): State<Arc<App>>, request: Request) -> Response {
-    match begin(&app, request).await {
+pub(super) async fn take_token(State(app): State<Arc<App>>, request: Request) -> Response {
+    match begin_session(&app, request).await {
         Ok(response) => response,
         Err(problem) => send_problem(&outside_frame(), &problem),
     }
 }
 
-async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
+async fn begin_session(app: &App, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     if !is_own_form(&head.headers) {
         return Err(Problem::new(
@@ -77,22 +77,22 @@ async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
         .unwrap_or(Peer::Socket);
     let now = Instant::now();
     if !app.attempts.may_try(peer, now) {
-        return Ok(refuse(
+        return Ok(refuse_token(
             next,
             StatusCode::TOO_MANY_REQUESTS,
             SignInTrouble::TooMany,
         ));
     }
     let Some(token) = guard::accepted_hash(app, given.token.trim()) else {
-        app.attempts.note(peer, now);
+        app.attempts.note_wrong_token(peer, now);
         tracing::warn!(peer = %peer, "a wrong token was given to sign in with");
-        return Ok(refuse(
+        return Ok(refuse_token(
             next,
             StatusCode::UNAUTHORIZED,
             SignInTrouble::Refused,
         ));
     };
-    let Some(id) = app.sessions.begin(token) else {
+    let Some(id) = app.sessions.begin_session(token) else {
         let detail = "the system gives no random bytes";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
@@ -105,7 +105,7 @@ async fn begin(app: &App, request: Request) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn refuse(next: &str, status: StatusCode, trouble: SignInTrouble) -> Response {
+fn refuse_token(next: &str, status: StatusCode, trouble: SignInTrouble) -> Response {
     let mut response = send_page(sign_in_page(next, Some(trouble)));
     *response.status_mut() = status;
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -117,12 +117,12 @@ fn refuse(next: &str, status: StatusCode, trouble: SignInTrouble) -> Response {
 }
 
 /// Ends the session.
-pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Response {
+pub(super) async fn sign_out(State(app): State<Arc<App>>, request: Request) -> Response {
     if !is_own_form(request.headers()) {
         let problem = Problem::new(StatusCode::FORBIDDEN, "the form is none of this server's");
         return send_problem(&outside_frame(), &problem);
     }
-    sessions(request.headers()).for_each(|key| app.sessions.end(key));
+    list_sessions(request.headers()).for_each(|key| app.sessions.end_session(key));
     app.live.judge_again();
     let mut response = see_other("/ui/sign-in").into_response();
     set_cookie(&app, &mut response, "", 0);

@@ -158,7 +158,7 @@ impl Visit {
     ///
     /// # Errors
     /// 404 where there is none, 503 where it is not ready.
-    pub(super) async fn view(&self, wanted: Wanted<'_>) -> Result<View, Problem> {
+    pub(super) async fn make_view(&self, wanted: Wanted<'_>) -> Result<View, Problem> {
         let hub = &self.app.hub;
         let name = hub.set_name(Some(wanted.set).filter(|name| !name.is_empty()))?;
         let instant = wanted.instant()?;
@@ -168,7 +168,7 @@ impl Visit {
             return self
                 .app
                 .page_makers
-                .run(move || Ok(View::of_now(current, instant)))
+                .run_work(move || Ok(View::of_now(current, instant)))
                 .await;
         }
 
@@ -184,7 +184,7 @@ impl Visit {
             return self
                 .app
                 .page_makers
-                .run(move || Ok(View::of_now(current, instant)))
+                .run_work(move || Ok(View::of_now(current, instant)))
                 .await;
         }
         if current
@@ -195,7 +195,7 @@ impl Visit {
         }
         let (hub, at, of) = (hub.clone(), wanted.at.to_owned(), name.clone());
         let instant = instant.unwrap_or_else(|| whole_second(Timestamp::now()));
-        let read = self.app.historians.run(move || {
+        let read = self.app.historians.run_work(move || {
             let past = hub.history().documents_at(&of, &at)?;
             Ok((past.engine.as_of(instant), past))
         });
@@ -255,7 +255,7 @@ impl Visit {
     ///
     /// # Errors
     /// 404 where there is none.
-    pub(super) fn environment(&self, set: &str) -> Result<String, Problem> {
+    pub(super) fn find_environment(&self, set: &str) -> Result<String, Problem> {
         let status = self
             .app
             .hub
