@@ -117,6 +117,11 @@ pub(super) struct NowArgs {
 }
 
 impl NowArgs {
+    /// Whether a time was typed.
+    pub(super) fn is_given(&self) -> bool {
+        self.now.is_some()
+    }
+
     /// The instant: what was typed; else the time that a set was asked for by; else the clock.
     pub(super) fn instant(&self, workspace: &Workspace, at: Option<&str>) -> Timestamp {
         let asked = || at.and_then(|revision| workspace.time_of(revision));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use refguard_core::document::did_you_mean;
 
 use super::args::Color;
 use super::exit::Exit;
@@ -143,7 +144,7 @@ impl Parsed {
             Verb::Schema(args) => verbs::schema::run(&args),
             Verb::Explain(args) => verbs::explain::run(&shell, &args),
             Verb::Completions(args) => verbs::completions::run(&args),
-            Verb::Man(args) => verbs::man::run(&args, command(), related_verbs),
+            Verb::Man(args) => verbs::man::run(&args, command(), related_verbs, verb_by_meaning),
         }
     }
 }
@@ -261,7 +262,7 @@ const MEANT: [(&str, &str); 33] = [
 ];
 
 /// Names the verb that does what another program's verb does, where no verb of ours is spelled
-/// alike.
+/// alike; behind `help`, also one that is.
 fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -271,12 +272,40 @@ fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };
-    let meant = MEANT.iter().find(|(word, _)| *word == typed);
-    if let Some((_, verb)) = meant {
-        let verbs = ContextValue::Strings(vec![(*verb).to_owned()]);
+    let near = match error.get(ContextKind::SuggestedSubcommand) {
+        None => near_verb(&command(), typed),
+        Some(_) => None,
+    };
+    let meant = verb_by_meaning(typed).map(str::to_owned);
+    if let Some(verb) = meant.or(near) {
+        let verbs = ContextValue::Strings(vec![verb]);
         error.insert(ContextKind::SuggestedSubcommand, verbs);
     }
     error
+}
+
+/// The verb of ours that does what a word means elsewhere; of a word that is spelled wrongly, where
+/// no verb is spelled nearly alike.
+fn verb_by_meaning(typed: &str) -> Option<&'static str> {
+    let words = MEANT.iter().map(|(word, _)| *word);
+    let near = || match near_verb(&command(), typed) {
+        None => did_you_mean(typed, words),
+        Some(_) => None,
+    };
+    let find = |typed: &str| MEANT.iter().find(|(word, _)| *word == typed);
+    let found = find(typed).or_else(|| find(near()?));
+    found.map(|(_, verb)| *verb)
+}
+
+/// The verb, or verb below one, that is spelled nearly alike.
+fn near_verb(command: &clap::Command, typed: &str) -> Option<String> {
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    if let Some(near) = did_you_mean(typed, names) {
+        return Some(near.to_owned());
+    }
+    command
+        .get_subcommands()
+        .find_map(|verb| near_verb(verb, typed))
 }
 
 /// Whether a command line that was not understood asks for JSON.

@@ -11,6 +11,8 @@ use crate::ops::{Blame, BlameEvent, BlameKind, SkippedEntry};
 
 /// Documents that are named of one event.
 const CAUSES: usize = 5;
+/// Guardrails that are named of a request for which nothing changed.
+const GUARDRAILS: usize = 10;
 
 /// A block a promotion: what came and went, then who, why and what did it.
 pub fn format_blame(blame: &Blame, style: Style) -> String {
@@ -25,13 +27,9 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
         )
     );
     let environment = escape_terminal(&blame.environment);
-    let mut text = match (&blame.guardrail, blame.events.is_empty()) {
-        (Some(guardrail), true) => format!(
-            "{request} never had {} in {environment} ({looked})\n",
-            paint.strong(&escape_terminal(guardrail))
-        ),
-        (None, true) => format!("{request} never had any guardrail in {environment} ({looked})\n"),
-        (_, false) => format!("{request}, in {environment}: {} ({looked})\n", told(blame)),
+    let mut text = match blame.events.is_empty() {
+        true => format!("{request} {} ({looked})\n", tell_nothing(blame, &paint)),
+        false => format!("{request}, in {environment}: {} ({looked})\n", told(blame)),
     };
 
     let mut events = blame.events.iter().peekable();
@@ -48,6 +46,49 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
         push_skipped(&mut text, blame, skipped, &paint);
     }
     text
+}
+
+/// What there is to say of a request that gained and lost nothing. Only a search back to the first
+/// promotion tells that it never had something.
+fn tell_nothing(blame: &Blame, paint: &Paint) -> String {
+    let environment = escape_terminal(&blame.environment);
+    let until = match &blame.at {
+        Some(at) => format!(" up to {}", escape_terminal(at)),
+        None => String::new(),
+    };
+    let asked = blame.guardrail.as_deref().map(|name| {
+        let has = blame.has.iter().any(|other| other == name);
+        (paint.strong(&escape_terminal(name)), has)
+    });
+    let Some(since) = &blame.since else {
+        let what = asked.map_or_else(|| "any guardrail".to_owned(), |(name, _)| name);
+        return format!("never had {what} in {environment}{until}");
+    };
+
+    let when = format!("since {}{until}", escape_terminal(since));
+    match asked {
+        Some((name, true)) => format!("has {name} in {environment}, unchanged {when}"),
+        Some((name, false)) => format!("has no {name} in {environment}, unchanged {when}"),
+        None if blame.has.is_empty() => {
+            format!("has no guardrail in {environment}, unchanged {when}")
+        }
+        None => {
+            let has: Vec<String> = blame
+                .has
+                .iter()
+                .take(GUARDRAILS)
+                .map(|name| escape_terminal(name).into_owned())
+                .collect();
+            let more = match blame.has.len() - has.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "has {}{more} in {environment}, unchanged {when}",
+                has.join(", ")
+            )
+        }
+    }
 }
 
 /// How many events there are, and of how many promotions.
@@ -72,9 +113,9 @@ fn told(blame: &Blame) -> String {
         .flatten()
         .collect();
     format!(
-        "{}, at {}",
+        "{}, on {}",
         events.join(" and "),
-        count(moves.len(), "time", "times")
+        count(moves.len(), "occasion", "occasions")
     )
 }
 

@@ -601,8 +601,13 @@ fn a_time_is_read_alike_by_every_verb() {
         }
         for time in ["2000-01-01", "2000-01-01T00:00:00Z", "9999d"] {
             let said = repo.run(verb.split(' ').chain([time])).fails(2);
+            let when = match time {
+                "9999d" => "nothing was in `production` 9999d ago (",
+                _ => "nothing was in `production` at 2",
+            };
+            let since = "its first promotion was made at 20";
             assert!(
-                said.contains("nothing was in `production` at"),
+                said.contains(when) && said.contains(since),
                 "{verb} {time}: {said}"
             );
         }
@@ -610,8 +615,11 @@ fn a_time_is_read_alike_by_every_verb() {
     let _ = repo
         .run(["blame", "--team", "eu", "--at", "2999-01-01"])
         .ok();
-    let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date (its first moment \
-        in UTC), or so long ago";
+    let _ = repo
+        .run(["resolve", "--team", "eu", "--now", "yesterday"])
+        .ok();
+    let grammar = "a time with its offset, such as 2026-11-28T06:00:00Z, a date or `yesterday` \
+        (its first moment in UTC), or so long ago";
     for line in [
         "resolve --now 2026-02-30",
         "list --now soon",
@@ -621,6 +629,16 @@ fn a_time_is_read_alike_by_every_verb() {
     ] {
         let said = repo.run(line.split(' ')).fails(2);
         assert!(said.contains(grammar), "{line}: {said}");
+    }
+    for verb in [
+        "resolve --now",
+        "resolve --at",
+        "matrix --at",
+        "blame --team eu --since",
+    ] {
+        let said = repo.run(verb.split(' ').chain(["2026-11-31"])).fails(2);
+        let absent = "`2026-11-31` is a day that does not exist: that month has 30 days";
+        assert!(said.contains(absent), "{verb}: {said}");
     }
     // A name that the repository has is no date.
     repo.git(["tag", "2000-01-01", "main"]);
@@ -640,7 +658,7 @@ fn blame_counts_what_it_lists() {
         .commit("three");
     promote(&repo, &[]);
     let said = repo.run(["blame", "--team", "eu"]).ok();
-    let heading = "a request with team `eu`, in production: 3 gained and 1 lost, at 2 times (3 promotions and other moves looked at)\n";
+    let heading = "a request with team `eu`, in production: 3 gained and 1 lost, on 2 occasions (3 promotions and other moves looked at)\n";
     assert!(said.starts_with(heading), "{said}");
     let signs = |sign: &str| {
         said.lines()
@@ -648,4 +666,171 @@ fn blame_counts_what_it_lists() {
             .count()
     };
     assert_eq!((signs("+"), signs("-")), (3, 1), "{said}");
+}
+
+#[test]
+fn blame_of_a_while_does_not_speak_of_all_time() {
+    let repo = repo();
+    promote(&repo, &[]);
+    repo.policy("spare", "guardrails: {add: [audit]}")
+        .commit("two");
+    promote(&repo, &[]);
+    let said = |line: &[&str]| -> String {
+        let start = ["blame", "--team", "eu"].into_iter();
+        repo.run(start.chain(line.iter().copied())).ok()
+    };
+    // What did not change since is there, or is not.
+    for (line, due) in [
+        (
+            &["--since", "#2"][..],
+            "has audit, log, pii in production, unchanged since #2 (1 ",
+        ),
+        (
+            &["--since", "#2", "--guardrail", "pii"],
+            "has pii in production, unchanged since #2",
+        ),
+        (
+            &["--since", "1m", "--guardrail", "other"],
+            "has no other in production, unchanged since",
+        ),
+        (
+            &["--guardrail", "other"],
+            "never had other in production (2 ",
+        ),
+        (
+            &["--guardrail", "other", "--at", "#1"],
+            "never had other in production up to #1 (1 ",
+        ),
+    ] {
+        let said = said(line);
+        assert!(said.contains(due), "{line:?}: {said}");
+    }
+    // A time before the first promotion is as good as none.
+    assert_eq!(said(&["--since", "2001-01-01"]), said(&[]));
+    let late = repo.run(["blame", "--team", "eu", "--since", "#2", "--at", "#1"]);
+    let late = late.fails(2);
+    assert!(
+        late.contains("`--since` names something newer than `--at`"),
+        "{late}"
+    );
+}
+
+#[test]
+fn blame_compares_the_oldest_that_it_shows_with_a_valid_set() {
+    let repo = repo();
+    promote(&repo, &[]);
+    repo.git(["checkout", "-q", "--detach", "production"]);
+    repo.policy("spare", "inherit: nobody");
+    let broken = repo.commit("by hand");
+    repo.git(["checkout", "-q", "main"]);
+    repo.git(["branch", "-f", "production", &broken]);
+    repo.policy("base", "guardrails: {add: [log, other]}")
+        .commit("sound again");
+    promote(&repo, &[]);
+    let blame = repo
+        .run(["blame", "--team", "eu", "--since", "#2", "--format", "json"])
+        .json();
+    let events = blame["events"].as_array().unwrap();
+    let gained: Vec<&Value> = events.iter().map(|event| &event["guardrail"]).collect();
+    assert_eq!(gained, [&json!("other")], "{blame}");
+}
+
+#[test]
+fn an_environment_whose_ledger_is_gone_is_no_plain_name() {
+    let repo = TestRepo::new();
+    let settings = "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  \
+        - name: production\n  - name: staging\n";
+    repo.write("refguard.yaml", settings)
+        .policy("base", "guardrails: {add: [log]}")
+        .write("attachments/all.yaml", &attachment("base", "scope: \"*\""))
+        .commit("one");
+    promote(&repo, &[]);
+    repo.policy("base", "guardrails: {add: [log, pii]}")
+        .commit("two");
+    promote(&repo, &[]);
+    let _ = repo.run(["rollback", "--reason", "back"]).ok();
+    promote(&repo, &["--env", "staging"]);
+
+    // In a shallow clone it cannot be told which environments there are.
+    let shallow = repo.cloned(&["--depth", "1", "--no-single-branch"]);
+    shallow.git(["branch", "staging", "origin/main"]);
+    let said = shallow.run(["resolve", "--at", "staging"]).fails(2);
+    assert!(said.contains("this is a shallow clone"), "{said}");
+    let _ = shallow.run(["resolve", "--at", "main"]).ok();
+}
+
+#[test]
+fn status_says_first_that_the_settings_cannot_be_used() {
+    let repo = repo();
+    promote(&repo, &[]);
+    let first = |repo: &TestRepo| -> String {
+        let said = repo.run(["status"]).ok();
+        said.lines().next().unwrap_or_default().to_owned()
+    };
+    let start = "apiVersion: refguard/v1\nkind: Repository\n";
+    let staging = format!("{start}environments:\n  - name: production\n  - name: staging\n");
+    for (settings, due) in [
+        (
+            format!("{start}rulez: {{}}\n"),
+            "! the settings of main cannot be used: refguard.yaml:3",
+        ),
+        (
+            format!("{start}environments: ["),
+            "! the settings of main cannot be used: refguard.yaml:",
+        ),
+        (
+            format!("{start}environments:\n  - {{name: production, ref: refs/heads/live}}\n"),
+            "! refguard.yaml puts `production` at `refs/heads/live`",
+        ),
+        (
+            format!("{start}environments:\n  - {{name: production, from: nowhere}}\n"),
+            "! refguard.yaml says that `production` takes its sets from `nowhere`",
+        ),
+    ] {
+        repo.write("refguard.yaml", &settings).commit("settings");
+        let said = first(&repo);
+        assert!(said.starts_with(due), "{said}");
+    }
+    repo.write("refguard.yaml", &staging)
+        .policy("broken", "inherit: nobody")
+        .commit("an environment, and a set that is none");
+    let said = first(&repo);
+    assert!(
+        said.starts_with("! main declares `staging`, but its set is not valid"),
+        "{said}"
+    );
+    repo.remove("policies/broken.yaml").commit("sound");
+    assert!(
+        first(&repo).starts_with("published: main"),
+        "{}",
+        first(&repo)
+    );
+}
+
+#[test]
+fn a_word_that_is_no_verb_leads_to_one() {
+    let repo = TestRepo::plain();
+    for (line, verb) in [
+        ("check", "validate"),
+        ("chek", "validate"),
+        ("help validat", "validate"),
+        ("help check", "validate"),
+        ("help hook instal", "install"),
+        ("man validat", "validate"),
+        ("man check", "validate"),
+    ] {
+        let said = repo.run(line.split(' ')).fails(2);
+        let is_named = [format!("'{verb}'"), format!("`{verb}`")];
+        assert!(
+            is_named.iter().any(|name| said.contains(name)),
+            "{line}: {said}"
+        );
+    }
+    for line in ["schema Polcy", "schema output validat"] {
+        let said = repo.run(line.split(' ')).fails(2);
+        assert!(
+            said.trim_end().ends_with('?') && !said.contains("?;"),
+            "{said}"
+        );
+    }
 }

@@ -446,3 +446,26 @@ fn a_list_says_what_has_ended_and_when_the_rest_does() {
             .contains("expired")
     );
 }
+
+#[test]
+fn a_policy_is_shown_as_of_the_time_that_is_asked_about() {
+    let repo = ending("2030-12-31");
+    repo.run(["promote"]).ok();
+    let show = |line: &[&str]| {
+        let start = ["show", "extra"].into_iter();
+        repo.run(start.chain(line.iter().copied())).ok()
+    };
+    let expired = "expired 2031-01-01T00:00:00Z";
+    for line in [["--now", "2031-06-01"], ["--at", "2031-06-01T00:00:00Z"]] {
+        let said = show(&line);
+        assert!(said.contains(expired), "{line:?}: {said}");
+    }
+    for line in [["--now", "2030-06-01"], ["--at", "2030-06-01T00:00:00Z"]] {
+        let said = show(&line);
+        assert!(!said.contains(expired), "{line:?}: {said}");
+    }
+    let said = repo
+        .run(["show", "extra@1", "--now", "2030-06-01"])
+        .fails(2);
+    assert!(said.contains("--now"), "{said}");
+}

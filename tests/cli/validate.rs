@@ -132,7 +132,7 @@ fn every_fault_of_the_settings_is_said_at_once() {
             "refguard.yaml:3 RG116 error: there is no rule `unused-polcy` … `unused-policy`",
             "refguard.yaml:4 RG116 error: `[` is not a glob … `**`",
             "refguard.yaml:4 RG116 error: `a{` is not a glob",
-            "refguard.yaml:8 RG116 error: `2026-13-01` is no day of the calendar",
+            "refguard.yaml:8 RG116 error: `2026-13-01` is no day of the calendar: months go from 01 to 12",
             "refguard.yaml:8 RG116 error: `x` is neither a date",
             "refguard.yaml:9 RG116 error: `25:00` is no time of a day",
             "refguard.yaml:9 RG116 error: `24:30` is no time of a day",

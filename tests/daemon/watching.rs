@@ -369,6 +369,11 @@ fn wait_for_what_was_promoted_waits_for_its_promotion() {
         "{said}"
     );
 
+    // A full hash is such a revision too.
+    let hash = repo.git(&["rev-parse", "main"]);
+    let done = wait(hash.trim(), &format!("{}s", PATIENCE.as_secs()));
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+
     let _ = repo.generation(2);
     let early = wait("main", "1ms");
     assert_eq!(early.status.code(), Some(1), "{early:?}");
@@ -377,6 +382,47 @@ fn wait_for_what_was_promoted_waits_for_its_promotion() {
         said.contains("no promotion that is known here has brought `main`"),
         "{said}"
     );
+}
+
+#[test]
+fn a_promotion_of_some_policies_brings_no_commit() {
+    let repo = Repo::new();
+    let _ = repo.generation(1);
+    let run = |words: &[&str]| {
+        let path = repo.path();
+        let start = ["-C", path.to_str().unwrap()];
+        let words = start.iter().chain(words).copied();
+        refguard().args(words).output().unwrap()
+    };
+    let fine = |words: &[&str]| {
+        let done = run(words);
+        assert!(done.status.success(), "{done:?}");
+    };
+    fine(&["promote", "--reason", "first"]);
+
+    let _ = repo.generation(2);
+    let also = "apiVersion: refguard/v1\nkind: Policy\nname: also\nguardrails: {add: [other]}\n";
+    std::fs::write(repo.path().join("policies/also.yaml"), also).unwrap();
+    repo.git(&["add", "-A"]);
+    repo.git(&["commit", "--quiet", "-m", "another policy"]);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let url = format!("http://{}", daemon.address);
+    let hash = repo.git(&["rev-parse", "main"]);
+    fine(&["promote", "--policy", "also", "--reason", "one"]);
+    // A hold of it names no policies, and brings no more.
+    for hold in [false, true] {
+        if hold {
+            fine(&["hold", "wait"]);
+        }
+        for revision in ["main", hash.trim()] {
+            let early = run(&["wait", "--commit", revision, "--timeout", "1ms", &url]);
+            assert_eq!(early.status.code(), Some(1), "{early:?}");
+            let said = String::from_utf8_lossy(&early.stderr);
+            assert!(said.contains("brought only some policies of"), "{said}");
+        }
+    }
+    let served = ["wait", "--commit", "production", "--timeout", "60s", &url];
+    fine(&served);
 }
 
 #[test]

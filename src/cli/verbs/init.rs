@@ -38,6 +38,11 @@ pub(in crate::cli) struct InitArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
     let dir = shell.dir.join(&args.target);
+    // `./.` is how nobody writes the current folder.
+    let dir = match args.target.as_os_str() == "." {
+        true => shell.dir.clone(),
+        false => dir,
+    };
     if args.here {
         return init_here(&dir, args);
     }
@@ -84,8 +89,13 @@ fn init_here(dir: &Path, args: &InitArgs) -> Result<Exit> {
         }))?,
         BasicFormat::Human => {
             let (count, target) = (count_policies(&files), args.target.display());
+            let promote = match args.target.as_os_str() == "." {
+                true => "refguard promote".to_owned(),
+                false => format!("refguard -C {target} promote"),
+            };
             print::write_line(&format!(
-                "wrote {count} files to {target}: commit them, then `refguard -C {target} promote`"
+                "wrote {count} files to {target}: commit them to the publish branch, then \
+                 `{promote}`"
             ))?;
         }
     }

@@ -34,11 +34,13 @@ const EXITS: [(&str, &str); 4] = [
 /// What a page of this crate begins with: an apostrophe that every roff knows.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
-/// `related`: the verbs of the same purpose as a verb.
+/// `related`: the verbs of the same purpose as a verb; `meant`: the verb that a word of other
+/// programs means.
 pub(in crate::cli) fn run(
     args: &ManArgs,
     command: Command,
     related: fn(&str) -> Vec<&'static str>,
+    meant: fn(&str) -> Option<&'static str>,
 ) -> Result<Exit> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
@@ -47,7 +49,10 @@ pub(in crate::cli) fn run(
     for verb in &args.verbs {
         let known: Vec<&str> = found.get_subcommands().map(Command::get_name).collect();
         let Some(below) = found.find_subcommand(verb) else {
-            let near = suggest_name(verb, known);
+            let near = match meant(verb).filter(|_| path.len() == 1) {
+                Some(meant) => format!("; did you mean `{meant}`?"),
+                None => suggest_name(verb, known),
+            };
             anyhow::bail!("`{}` has no verb `{verb}`{near}", path.join(" "))
         };
         pages.push(path.join("-"));

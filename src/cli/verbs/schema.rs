@@ -35,9 +35,9 @@ pub(in crate::cli) fn run(args: &SchemaArgs) -> Result<Exit> {
         (Some(word), "") => match Kind::from_loose(word) {
             Some(kind) => schema::schema_of(kind),
             None => bail!(
-                "there is no kind `{word}`{}; the kinds are {}",
-                suggest_name(word, KINDS.iter().copied()),
-                KINDS.join(", ")
+                "there is no kind `{word}`, but {}{}",
+                KINDS.join(", "),
+                suggest_name(word, KINDS.iter().copied())
             ),
         },
         (Some(kind), verb) => {
@@ -68,7 +68,7 @@ fn schema_of_output(verb: &str) -> Result<serde_json::Value> {
             }
             let near = suggest_name(verb, known.iter().map(String::as_str));
             let known = known.join(", ");
-            bail!("no output of `{verb}` has a schema{near}; those of these verbs have: {known}")
+            bail!("no output of `{verb}` has a schema, but those of {known}{near}")
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use jiff::Timestamp;
 use refguard_core::document::suggest_name;
 
-use crate::cli::args::{BasicFormat, SourceArgs, TimeArgs};
+use crate::cli::args::{BasicFormat, NowArgs, SourceArgs, TimeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
 use crate::cli::{completion, print, progress};
@@ -28,6 +27,9 @@ pub(in crate::cli) struct ShowArgs {
     source: SourceArgs,
 
     #[command(flatten)]
+    now: NowArgs,
+
+    #[command(flatten)]
     times: TimeArgs,
 
     /// How it is written
@@ -46,7 +48,8 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
         let near = suggest_name(&args.name, set.policies.iter().map(|policy| &*policy.name));
         bail!("there is no policy `{}`{near}", args.name);
     };
-    let shown = ops::show_policy(set, policy, Timestamp::now());
+    let now = args.now.instant(&valid.workspace, args.source.revision());
+    let shown = ops::show_policy(set, policy, now);
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
         BasicFormat::Human => shell.write_page(&output::format_policy(&shown))?,
@@ -55,10 +58,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ShowArgs) -> Result<Exit> {
 }
 
 fn show_version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<Exit> {
-    if args.source.is_given() {
+    if args.source.is_given() || args.now.is_given() {
         bail!(
-            "`{}` is one version, wherever the set is read from: leave out --worktree, --staged \
-             and --at",
+            "`{}` is one version, wherever the set is read from and whenever: leave out \
+             --worktree, --staged, --at and --now",
             args.name
         );
     }

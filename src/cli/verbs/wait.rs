@@ -104,29 +104,39 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
 /// The commit that a daemon serves where a revision is in force; a full hash need not be in any
 /// repository here.
 fn served_commit(shell: &Shell, revision: &str, set: &str) -> Result<String> {
-    if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(revision.to_ascii_lowercase());
-    }
-    let workspace = Workspace::open(&shell.dir)?;
-    let (commit, _) = workspace.revision(revision)?;
+    let is_hash = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let workspace = match Workspace::open(&shell.dir) {
+        Err(_) if is_hash => return Ok(revision.to_ascii_lowercase()),
+        opened => opened?,
+    };
+    let commit = match workspace.revision(revision) {
+        Err(_) if is_hash => return Ok(revision.to_ascii_lowercase()),
+        found => found?.0,
+    };
+
     // A set that is no environment, such as a work tree, has no promotions.
-    match workspace.promotion_of(set, commit) {
-        Ok(Some(Brought::Itself)) | Err(_) => Ok(commit.to_string()),
-        Ok(Some(Brought::By { number, tip })) => {
+    let Ok(brought) = workspace.promotion_of(set, commit) else {
+        return Ok(commit.to_string());
+    };
+    let help = format!("daemons serve promotions: name `{set}`, or one of them as `{set}#N`");
+    match brought {
+        Some(Brought::Itself) => {}
+        Some(Brought::By { number, tip }) => {
             print::write_message(&format!(
                 "note: promotion {number} brought `{revision}` to `{set}`: waiting for it, {tip}"
             ));
-            Ok(tip.to_string())
+            return Ok(tip.to_string());
         }
-        Ok(None) => {
-            print::write_message(&format!(
-                "warning: no promotion that is known here has brought `{revision}` to `{set}`, \
-                 and daemons serve \
-                 promotions: name `{set}`, or one of them as `{set}#N`"
-            ));
-            Ok(commit.to_string())
-        }
+        Some(Brought::InPart { number }) => print::write_message(&format!(
+            "warning: promotion {number} brought only some policies of `{revision}` to `{set}`, \
+             and none that is known here brought all of it; {help}"
+        )),
+        None => print::write_message(&format!(
+            "warning: no promotion that is known here has brought `{revision}` to `{set}`, and \
+             {help}"
+        )),
     }
+    Ok(commit.to_string())
 }
 
 /// How a follower stands with a commit.

@@ -14,7 +14,7 @@ use super::home::{Home, Place};
 use crate::ops::change::rollback::only_releases;
 use crate::ops::source::judged::judge_tree_at;
 use crate::ops::source::load::NoProgress;
-use crate::ops::source::moment::{TIME_HELP, looks_like_time};
+use crate::ops::source::moment::{looks_like_time, parse_time, tell_typed_time};
 use crate::ops::{Refused, Source, TrackedSet, Workspace};
 use crate::repo::{
     CommitId, GitEnv, Ledger, Promotion, RefName, Repo, RepoError, Root, TreeId, first_name,
@@ -49,6 +49,11 @@ pub enum Brought {
         number: u64,
         /// The tip that it made.
         tip: CommitId,
+    },
+    /// Promotions brought some of its policies, none all that it holds.
+    InPart {
+        /// The newest one's number.
+        number: u64,
     },
 }
 
@@ -404,7 +409,84 @@ impl Workspace {
                 .iter()
                 .any(|(ledger, _)| ledger.as_str().ends_with(&format!("/{short}"))))
         };
-        Ok(has_ledger("refs/refguard/ledger/")? || has_ledger("refs/refguard/remotes/")?)
+        Ok(has_ledger("refs/refguard/ledger/")?
+            || has_ledger("refs/refguard/remotes/")?
+            || self.is_declared_in_sight(short)
+            || self.has_promotion_at_tip(short))
+    }
+
+    /// Whether any settings that can be read declare an environment: those of the work tree's
+    /// commit, of the publish branch, and of what production holds. Whether they count does not
+    /// matter here.
+    fn is_declared_in_sight(&self, name: &str) -> bool {
+        let Ok(repo) = self.repo() else { return false };
+        let place = self.anchor().and_then(|anchor| self.place(&anchor)).ok();
+        let published = place.as_ref().map(|place| self.publish_tip(&place.home));
+        let commits = [
+            repo.head().ok().flatten(),
+            published.and_then(Result::ok).flatten(),
+            place.as_ref().and_then(|place| place.tip),
+            place.as_ref().and_then(|place| place.recorded),
+        ];
+        commits.into_iter().flatten().any(|commit| {
+            let tree = repo.tree_of(commit);
+            let settings = tree.and_then(|tree| settings_at(self.root(), repo, tree));
+            settings.is_ok_and(|it| it.environments.iter().any(|it| it.name == name))
+        })
+    }
+
+    /// Whether a branch of that name stands at a promotion of it.
+    fn has_promotion_at_tip(&self, name: &str) -> bool {
+        let (Ok(repo), Ok(place)) = (self.repo(), self.place(name)) else {
+            return false;
+        };
+        let tip = place.tip.or(place.recorded);
+        tip.is_some_and(|tip| !matches!(repo.promotion_at(name, tip), Ok(None)))
+    }
+
+    /// Why the settings of the publish branch do not count; `None` where they do, or where there is
+    /// no such branch.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub(in crate::ops) fn settings_problem(&self) -> Result<Option<String>> {
+        let repo = self.repo()?;
+        let anchor = self.anchor()?;
+        let home = self.place(&anchor)?.home;
+        let Some(tip) = self.publish_tip(&home)? else {
+            return Ok(None);
+        };
+        let tree = repo.tree_of(tip)?;
+        let branch = repo.publish_branch()?;
+        let name = branch.as_ref().map_or("", RefName::short);
+        let without = "environments that only it declares are not known, and no promotion of it \
+                       is taken";
+        if let Some(fault) = settings_fault_of_form(self.root(), repo, tree)? {
+            return Ok(Some(format!(
+                "the settings of {name} cannot be used: {fault}: {without}"
+            )));
+        }
+        let settings = settings_at(self.root(), repo, tree)?;
+        let fault = convention_fault(&settings, branch.as_ref())
+            .or_else(|| source_fault(&settings, branch.as_ref()));
+        if fault.is_some() {
+            return Ok(fault);
+        }
+
+        let known = self.declared_environments(Look::WholeSet)?.names;
+        let lost: Vec<String> = settings
+            .environments
+            .iter()
+            .filter(|it| !known.contains(&it.name))
+            .map(|it| format!("`{}`", it.name))
+            .collect();
+        Ok((!lost.is_empty()).then(|| {
+            format!(
+                "{name} declares {}, but its set is not valid, so that it does not count: see \
+                 `refguard validate --at {name}`",
+                lost.join(", ")
+            )
+        }))
     }
 
     /// The commit that a revision names, and the promotion where it names one.
@@ -449,7 +531,9 @@ impl Workspace {
         match repo.resolve(revision, &known) {
             Ok(commit) => Ok((commit, None)),
             Err(RepoError::NoSuchRevision { revision, .. }) if looks_like_time(&revision) => {
-                bail!("`{revision}` names no commit, and is no time: {TIME_HELP}")
+                let fault = parse_time(&revision, jiff::Timestamp::now()).err();
+                let fault = fault.unwrap_or_else(|| format!("`{revision}` is a time"));
+                bail!("no commit is named so, and {fault}")
             }
             Err(RepoError::NoSuchRevision { revision, .. }) => {
                 let near = near_revision(repo, &revision, &refs);
@@ -487,14 +571,33 @@ impl Workspace {
         if ledger.entries().any(|entry| entry.commit() == commit) {
             return Ok(Some(Brought::Itself));
         }
-        let brought = ledger
-            .promotions
-            .iter()
-            .find(|it| it.record.source == commit);
-        Ok(brought.map(|it| Brought::By {
-            number: it.record.number,
-            tip: it.commit.id,
-        }))
+        let promotions = ledger.promotions.iter();
+        let of_it: Vec<&Promotion> = promotions.filter(|it| it.record.source == commit).collect();
+        let whole = of_it.iter().find(|it| self.brings_whole_source(it));
+        Ok(match (whole, of_it.first()) {
+            (Some(it), _) => Some(Brought::By {
+                number: it.record.number,
+                tip: it.commit.id,
+            }),
+            (None, Some(it)) => Some(Brought::InPart {
+                number: it.record.number,
+            }),
+            (None, None) => None,
+        })
+    }
+
+    /// Whether a promotion holds all that its source does. A rollback to a promotion of some
+    /// policies, or a hold after it, names none either, so the trees decide; in a shallow clone,
+    /// which may lack the source, only a plain promotion without a selection is taken for whole.
+    fn brings_whole_source(&self, promotion: &Promotion) -> bool {
+        let Promotion { record, commit } = promotion;
+        let source = self
+            .repo()
+            .and_then(|repo| Ok(repo.tree_of(record.source)?));
+        match source {
+            Ok(tree) => tree == commit.tree,
+            Err(_) => record.policies.is_empty() && !stays_or_goes_back(promotion),
+        }
     }
 
     /// That nothing was promoted to an environment, with what to do.
@@ -535,7 +638,7 @@ impl Workspace {
     ) -> Result<Promotion> {
         let ledger = self.environment(environment)?.ledger;
         let found = ledger.at_time(time.as_second()).cloned();
-        found.with_context(|| format!("nothing was in `{environment}` at {text}"))
+        found.with_context(|| nothing_at(&ledger, environment, text, time))
     }
 
     fn promotion(&self, environment: &str, number: &str) -> Result<Promotion> {
@@ -548,6 +651,25 @@ impl Workspace {
         found.with_context(|| {
             format!("`{environment}` has no promotion {number}; the newest is {newest}")
         })
+    }
+}
+
+/// That an environment had nothing at a time, with the time of its first promotion.
+pub(in crate::ops) fn nothing_at(
+    ledger: &Ledger,
+    environment: &str,
+    text: &str,
+    time: jiff::Timestamp,
+) -> String {
+    let when = tell_typed_time(text, time);
+    let first = ledger.promotions.last();
+    let first =
+        first.and_then(|it| jiff::Timestamp::from_second(it.commit.committer.time.seconds).ok());
+    match first {
+        Some(first) => format!(
+            "nothing was in `{environment}` {when}: its first promotion was made at {first}"
+        ),
+        None => format!("nothing was in `{environment}` {when}"),
     }
 }
 
@@ -751,6 +873,11 @@ fn read_settings(
     repo: &Repo,
     tree: TreeId,
 ) -> Result<Option<(Settings, bool)>, RepoError> {
+    Ok(settings_bytes(root, repo, tree)?.map(settings_of))
+}
+
+/// What a tree's refguard.yaml holds.
+fn settings_bytes(root: &Root, repo: &Repo, tree: TreeId) -> Result<Option<Vec<u8>>, RepoError> {
     let prefix = root.prefix();
     let path = if prefix.is_empty() {
         "refguard.yaml".to_owned()
@@ -758,10 +885,22 @@ fn read_settings(
         format!("{prefix}/refguard.yaml")
     };
     let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
-    Ok(blob
-        .map(|blob| repo.read_blob(blob))
-        .transpose()?
-        .map(settings_of))
+    blob.map(|blob| repo.read_blob(blob)).transpose()
+}
+
+/// The first fault of form of a tree's settings, with its place.
+fn settings_fault_of_form(
+    root: &Root,
+    repo: &Repo,
+    tree: TreeId,
+) -> Result<Option<String>, RepoError> {
+    let Some(bytes) = settings_bytes(root, repo, tree)? else {
+        return Ok(None);
+    };
+    let loaded = load_file("refguard.yaml", bytes, &Limits::DEFAULT);
+    let mut findings = loaded.findings.iter();
+    let fault = findings.find(|it| it.is_error_as_of(Release::FIRST));
+    Ok(fault.map(ToString::to_string))
 }
 
 /// The settings that a refguard.yaml holds, and whether it has no fault of form.

@@ -22,6 +22,7 @@ use refguard_core::questions::{
 use refguard_core::resolve::Request;
 use serde::Serialize;
 
+use crate::ops::change::environment::nothing_at;
 use crate::ops::history::log::{PassedGate, commit_of, log_entry};
 use crate::ops::source::filter::{Filter, SETTINGS};
 use crate::ops::source::load::{self, LIMITS, NoProgress};
@@ -63,6 +64,15 @@ pub struct Blame {
     /// Values of the request that the catalog of the newest set does not list.
     #[serde(skip)]
     pub unlisted: Vec<Unlisted>,
+    /// What the request has at the end of what was looked at.
+    #[serde(skip)]
+    pub has: Vec<String>,
+    /// The revision or time that nothing older was asked of; `None`: back to the first.
+    #[serde(skip)]
+    pub since: Option<String>,
+    /// The revision or time that nothing newer was asked of.
+    #[serde(skip)]
+    pub at: Option<String>,
 }
 
 /// One guardrail that came or went.
@@ -126,19 +136,22 @@ impl Workspace {
             }
         }
         let repo = self.repo()?;
+        let since_time = asked.since.as_ref().and_then(|text| self.time_of(text));
+        let mut shown = match (&asked.since, since_time) {
+            (None, _) => entries.len(),
+            (Some(_), Some(time)) => count_since(repo, &entries, time)?,
+            (Some(text), None) => self.find_entry(&asked.environment, &entries, text)? + 1,
+        };
         let mut replaced = None;
         if let Some(at) = &asked.at {
             let at = self.find_entry(&asked.environment, &entries, at)?;
+            if since_time.is_none() && shown <= at {
+                bail!("`--since` names something newer than `--at`");
+            }
             let newer = entries.drain(..at).next_back();
             replaced = newer.map(|newer| commit_of(repo, &newer)).transpose()?;
+            shown = shown.saturating_sub(at);
         }
-        // The entry before the first that counts tells what that one changed.
-        let (mut shown, mut walked) = (entries.len(), entries.len());
-        if let Some(since) = &asked.since {
-            shown = self.find_entry(&asked.environment, &entries, since)? + 1;
-            walked = entries.len().min(shown + 1);
-        }
-        entries.truncate(walked);
 
         let commits: Vec<Commit> = entries
             .iter()
@@ -150,7 +163,7 @@ impl Workspace {
             replaced.and_then(|it| Timestamp::from_second(it.committer.time.seconds).ok());
         let ends = asked_time.or(replaced).unwrap_or_else(Timestamp::now);
         let mut walk = Walk::new(self, asked, &entries, &commits, ends);
-        walk.run()?;
+        walk.run(shown)?;
         if let Some(name) = &asked.guardrail {
             walk.refuse_unknown(name)?;
         }
@@ -160,9 +173,16 @@ impl Workspace {
         let Walk {
             mut found,
             mut skipped,
+            has,
             ..
         } = walk;
-        found.retain(|(at, _)| *at < shown);
+        // What was in force at a time that is asked about may have expired since then.
+        let is_since = |event: &BlameEvent| {
+            let time: Option<Timestamp> = event.time.parse().ok();
+            time.zip(since_time)
+                .is_some_and(|(time, since)| time >= since)
+        };
+        found.retain(|(at, event)| *at < shown || is_since(event));
         skipped.retain(|(at, _)| *at < shown);
         Ok(Blame {
             version: 1,
@@ -173,6 +193,9 @@ impl Workspace {
             skipped: skipped.into_iter().map(|(_, skipped)| skipped).collect(),
             looked_at: shown,
             unlisted,
+            has,
+            since: asked.since.clone(),
+            at: asked.at.clone(),
         })
     }
 
@@ -191,7 +214,8 @@ impl Workspace {
                     return Ok(at);
                 }
             }
-            bail!("nothing was in `{environment}` at {text}");
+            let ledger = self.environment(environment)?.ledger;
+            bail!(nothing_at(&ledger, environment, text, time));
         }
         let (commit, _) = self.revision(text)?;
         let source = |entry: &HistoryEntry<'_>| match entry {
@@ -205,6 +229,16 @@ impl Workspace {
             anyhow::anyhow!("`{text}` is no promotion of `{environment}`, and none promoted it")
         })
     }
+}
+
+/// How many of some entries, the newest first, were made at a time or after it.
+fn count_since(repo: &Repo, entries: &[HistoryEntry<'_>], time: Timestamp) -> Result<usize> {
+    for (at, entry) in entries.iter().enumerate() {
+        if commit_of(repo, entry)?.committer.time.seconds < time.as_second() {
+            return Ok(at);
+        }
+    }
+    Ok(entries.len())
 }
 
 /// What one file says on one side of a step.
@@ -265,6 +299,8 @@ struct Walk<'a> {
     seen: Vec<Arc<PolicySet>>,
     /// Until when the entry that is looked at was in force.
     ends: Timestamp,
+    /// What the newest valid entry gives at the end.
+    has: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -289,10 +325,13 @@ impl<'a> Walk<'a> {
             skipped: Vec::new(),
             seen: Vec::new(),
             ends,
+            has: Vec::new(),
         }
     }
 
-    fn run(&mut self) -> Result<()> {
+    /// Looks at the first entries, as many as are shown, and on to the next valid one: it tells what
+    /// the last of them changed.
+    fn run(&mut self, shown: usize) -> Result<()> {
         let mut state: Option<State> = None;
         let mut pending: Option<Pending> = None;
         let mut steps: Vec<Vec<Step>> = Vec::new();
@@ -300,8 +339,9 @@ impl<'a> Walk<'a> {
             let fault = self.fault_at(entry, &mut state)?;
             match (fault, &state) {
                 (None, Some(state)) => {
-                    if let Some(newer) = pending.take() {
-                        self.compare(newer, state)?;
+                    match pending.take() {
+                        Some(newer) => self.compare(newer, state)?,
+                        None => self.has = self.answer_at(state, self.ends),
                     }
                     let begins = self.begins_at(entry);
                     self.tell_expiries(entry, &state.part, begins);
@@ -315,6 +355,9 @@ impl<'a> Walk<'a> {
                         files,
                     });
                     self.ends = begins;
+                    if entry >= shown {
+                        return Ok(());
+                    }
                 }
                 (fault, _) => self.skip(entry, fault.unwrap_or_default()),
             }

@@ -345,6 +345,9 @@ impl Workspace {
                 },
             ))
         };
+        if let Some(fault) = self.settings_problem()? {
+            say(0, fault);
+        }
         for file in drafts.into_iter().flat_map(|drafts| &drafts.faulty) {
             say(
                 3,
@@ -363,7 +366,8 @@ impl Workspace {
                 ),
             );
         }
-        found.sort_by_key(|(rank, _)| *rank);
+        // What is wrong with the whole repository explains what is wrong with its environments.
+        found.sort_by_key(|(rank, problem)| (*rank, problem.environment.is_some()));
         Ok(found.into_iter().map(|(_, problem)| problem).collect())
     }
 

@@ -166,16 +166,21 @@ pub(in crate::ops) fn with_schema_line(path: &str, text: String) -> String {
     )
 }
 
+/// Whether a path names nothing yet, or an empty folder.
+pub(in crate::ops) fn is_new_folder(dir: &Path) -> bool {
+    // A repository that was just made, and holds nothing yet, is as good as an empty folder.
+    let is_content =
+        |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != ".git");
+    let is_occupied = || fs::read_dir(dir).is_ok_and(|mut entries| entries.any(is_content));
+    !dir.is_file() && !is_occupied()
+}
+
 /// Writes files into a folder that must be new or empty.
 ///
 /// # Errors
 /// Where it holds something, or cannot be written.
 pub(in crate::ops) fn write_new(dir: &Path, files: &[(&str, &[u8])]) -> Result<()> {
-    // A repository that was just made, and holds nothing yet, is as good as an empty folder.
-    let is_content =
-        |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() != ".git");
-    let occupied = || fs::read_dir(dir).is_ok_and(|mut entries| entries.any(is_content));
-    if dir.is_file() || occupied() {
+    if !is_new_folder(dir) {
         bail!(
             "`{}` is not empty: a new or empty folder is needed",
             dir.display()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use include_dir::{Dir, DirEntry, include_dir};
 
-use crate::ops::source::import::{schema_files, write_new};
+use crate::ops::source::import::{is_new_folder, schema_files, write_new};
 use crate::ops::{PromoteRequest, Published, Workspace};
 use crate::repo::{CommitId, GitEnv, Repo, RepoError};
 
@@ -38,7 +38,8 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     if unborn.is_none() {
         refuse_nested(
             dir,
-            "`--here` adds the policies to that repository, and commits nothing",
+            "`--here` adds a new folder of policies to that repository, such as \
+             `refguard init --here policies`, and commits nothing",
         )?;
     }
     let files = write_example(dir)?;
@@ -109,6 +110,17 @@ pub fn init_here(dir: &Path) -> Result<Vec<String>> {
         bail!(
             "`{}` is in no git repository: leave out `--here` to make one",
             dir.display()
+        );
+    }
+    if !is_new_folder(dir) {
+        bail!(
+            "`{}` is not empty: name a folder of the repository that is new or empty, such as \
+             `refguard init --here {}`",
+            dir.display(),
+            dir.join("policies")
+                .strip_prefix(".")
+                .map_or(dir, |below| below)
+                .display()
         );
     }
     write_example(dir)

@@ -20,9 +20,7 @@ pub enum DayEdge {
 /// What keeps it from being one, as the end of a sentence that begins with the text.
 pub fn parse_instant(text: &str, edge: DayEdge) -> Result<Timestamp, String> {
     if looks_like_date(text) {
-        let date: Date = text
-            .parse()
-            .map_err(|_| "is no day of the calendar".to_owned())?;
+        let date: Date = text.parse().map_err(|_| absent_day(text))?;
         let date = match edge {
             DayEdge::Start => Ok(date),
             DayEdge::End => date.tomorrow(),
@@ -39,6 +37,19 @@ pub fn parse_instant(text: &str, edge: DayEdge) -> Result<Timestamp, String> {
         Ok(instant) if !text.contains('[') => Ok(instant),
         Err(_) if is_beyond_all(text) => Err("lies too far ahead".to_owned()),
         _ => Err("is neither a date nor an RFC 3339 time".to_owned()),
+    }
+}
+
+/// Why a text that is written as a date is none.
+fn absent_day(text: &str) -> String {
+    let first = text.get(..8).map(|month| format!("{month}01"));
+    let first = first.and_then(|first| first.parse::<Date>().ok());
+    match first {
+        Some(first) => format!(
+            "is a day that does not exist: that month has {} days",
+            first.days_in_month()
+        ),
+        None => "is no day of the calendar: months go from 01 to 12".to_owned(),
     }
 }
 
@@ -98,6 +109,16 @@ mod tests {
         }
         let said = parse_instant("9999-12-32T00:00:00Z", DayEdge::End).unwrap_err();
         assert!(said.contains("neither a date"), "{said}");
+    }
+
+    #[test]
+    fn a_day_that_there_is_not_is_said_to_be_none() {
+        let said = |text| parse_instant(text, DayEdge::Start).unwrap_err();
+        assert_eq!(
+            said("2026-11-31"),
+            "is a day that does not exist: that month has 30 days"
+        );
+        assert!(said("2026-13-01").contains("months go from 01 to 12"));
     }
 
     #[test]
