@@ -510,4 +510,17 @@ fn what_is_no_log_is_an_error_and_lines_that_are_no_rows_are_counted() {
         said.contains("1 changes") && said.contains("(first: mixed.jsonl:1)"),
         "{said}"
     );
+
+    // A line that a crash tore makes no other log of one whose rows are all older.
+    let torn = format!("{}\n{{\"time\":\"2026-1", row("finance", "", "gpt-4", &[]));
+    repo.write("torn.jsonl", &torn);
+    for verb in [
+        &["replay", "torn.jsonl"][..],
+        &["review", "production", "--replay", "torn.jsonl"],
+    ] {
+        let late = ["--since", "2026-11-29"];
+        let run = repo.run(verb.iter().copied().chain(late));
+        assert!(!run.stderr.contains("no row of a log"), "{}", run.stderr);
+        assert_ne!(run.code, Some(2), "{}", run.stderr);
+    }
 }

@@ -41,7 +41,8 @@ pub fn replay_logs(
     Ok(replay_traffic(base, head, now, impact, &tally))
 }
 
-/// Refuses logs none of whose lines could be read: that none of them changes would be no answer.
+/// Refuses logs none of whose lines could be read: that none of them changes would be no answer. A
+/// row that the selection passes over was read.
 fn refuse_foreign(tally: &Tally) -> Result<()> {
     let is_foreign = |why: &Unclear| matches!(why, Unclear::Unreadable | Unclear::TooLong);
     let unread: Vec<_> = tally
@@ -51,7 +52,8 @@ fn refuse_foreign(tally: &Tally) -> Result<()> {
         .collect();
     let lines: u64 = unread.iter().map(|(_, (lines, _))| lines).sum();
     let first = unread.iter().map(|(_, (_, place))| place).min();
-    let Some(LogPlace { log, line }) = first.filter(|_| lines == tally.rows) else {
+    let Some(LogPlace { log, line }) = first.filter(|_| lines == tally.rows && tally.passed == 0)
+    else {
         return Ok(());
     };
     let lines = if lines == 1 {

@@ -21,6 +21,8 @@ pub struct LogPlace {
 pub struct Tally {
     /// Rows that were looked at, unclear ones too.
     pub rows: u64,
+    /// Rows that the selection passes over: older ones, or those of another set.
+    pub passed: u64,
     /// How often each request was seen.
     pub requests: FxHashMap<Seen, u64>,
     /// How many rows do not tell their request, and the first of them.
@@ -31,7 +33,10 @@ impl Tally {
     /// Takes a row.
     pub fn add_row(&mut self, row: Row, place: impl FnOnce() -> LogPlace) {
         match row {
-            Row::Passed => return,
+            Row::Passed => {
+                self.passed += 1;
+                return;
+            }
             Row::Seen(seen) => *self.requests.entry(seen).or_default() += 1,
             Row::Unclear(why) => self.add_unclear(why, 1, place()),
         }
@@ -59,6 +64,7 @@ impl Tally {
         };
 
         large.rows += small.rows;
+        large.passed += small.passed;
         for (seen, rows) in small.requests {
             *large.requests.entry(seen).or_default() += rows;
         }
