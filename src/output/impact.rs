@@ -226,7 +226,8 @@ fn group_regions<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<Group<'r>
             &region.lost,
             &region.gained,
             &region.models,
-            region.pipelines.is_some(),
+            (&region.values, &region.tags),
+            &region.pipelines,
             span,
         );
         if requested.is_some()
@@ -537,4 +538,56 @@ pub(super) fn weakening_words(weakening: &Weakening, code: Code<'_>) -> String {
     };
     let from = span_words(weakening.at, weakening.until);
     format!("{from}where {}, {how}: {whose}", outcomes.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use refguard_core::document::PerDimension;
+    use refguard_core::prove::{Models, Tags, Values};
+
+    use super::*;
+
+    fn region(requested: &str, without: &str) -> Region {
+        let values = |none: &[&str]| Values {
+            any: vec!["*".to_owned()],
+            none: none.iter().map(|name| (*name).to_owned()).collect(),
+            absent: true,
+        };
+        Region {
+            at: None,
+            until: None,
+            values: PerDimension::from_fn(|dimension| match dimension {
+                Dimension::Team => values(&[without]),
+                _ => values(&[]),
+            }),
+            models: Models {
+                any: vec!["*".to_owned()],
+                none: Vec::new(),
+                absent: true,
+                matches: Vec::new(),
+                not_matches: Vec::new(),
+            },
+            tags: Tags {
+                any: Vec::new(),
+                none: Vec::new(),
+                absent: true,
+                also: Vec::new(),
+            },
+            requested: Some(requested.to_owned()),
+            witness: Context::default(),
+            lost: vec!["pii".to_owned()],
+            gained: Vec::new(),
+            pipelines: None,
+            because: Vec::new(),
+            because_left_out: 0,
+        }
+    }
+
+    #[test]
+    fn regions_of_policies_are_merged_where_they_hold_the_same_requests() {
+        let regions = [region("a", "eu"), region("b", "eu"), region("c", "us")];
+        let groups = group_regions(regions.iter());
+        let named: Vec<_> = groups.iter().map(|group| group.requested.clone()).collect();
+        assert_eq!(named, [vec!["a", "b"], vec!["c"]]);
+    }
 }

@@ -68,7 +68,7 @@ pub use review::{
     verdict,
 };
 pub use rules::{RulesObject, format_rule, rules_markdown, rules_object};
-pub use safeguards::{safeguards_human, safeguards_markdown};
+pub use safeguards::{more_cases, safeguards_human, safeguards_markdown};
 pub use schemas::output_schema;
 pub use status::format_status;
 pub use table::format_table;

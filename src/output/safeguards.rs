@@ -1,6 +1,8 @@
 //! Safeguards that a change takes away or brings, as text: losses first, each with its place.
 
-use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
+use std::collections::HashMap;
+
+use refguard_core::safeguards::{SafeguardChange, SafeguardDiff, SafeguardKind};
 
 use super::escape::{clip_text, escape_terminal, markdown_code, markdown_words};
 use super::links::PlaceLinks;
@@ -19,19 +21,26 @@ pub fn safeguards_human(diff: &SafeguardDiff, style: Style) -> String {
     let paint = Paint(style);
     let mut text = String::new();
 
-    for change in diff.lost.iter().take(SHOWN) {
-        let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
-        let line = format!("safeguard lost: {}{sentence}", place_prefix(change));
-        text.push_str(&format!("{} {}\n", paint.bad("-"), escape_terminal(&line)));
+    let lists = [
+        ("- safeguard lost", &diff.lost, true),
+        ("+ safeguard gained", &diff.gained, false),
+    ];
+    for (heading, changes, is_loss) in lists {
+        let (mark, words) = heading.split_at(1);
+        let mark = match is_loss {
+            true => paint.bad(mark),
+            false => paint.good(mark),
+        };
+        let groups = group_safeguards(changes);
+        for group in groups.iter().take(SHOWN) {
+            let change = group.first;
+            let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
+            let place = place_prefix(change);
+            let line = format!("{words}: {place}{sentence}{}", group.rest_words());
+            text.push_str(&format!("{mark}{}\n", escape_terminal(&line)));
+        }
+        push_count_of_rest(&mut text, "  ", groups.len());
     }
-    push_count_of_rest(&mut text, "  ", diff.lost.len());
-
-    for change in diff.gained.iter().take(SHOWN) {
-        let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
-        let line = format!("safeguard gained: {}{sentence}", place_prefix(change));
-        text.push_str(&format!("{} {}\n", paint.good("+"), escape_terminal(&line)));
-    }
-    push_count_of_rest(&mut text, "  ", diff.gained.len());
     text
 }
 
@@ -43,18 +52,13 @@ pub fn safeguards_markdown(diff: &SafeguardDiff) -> String {
 
     let mut text = "### Safeguards\n\n".to_owned();
     let places = PlaceLinks::default();
-    for change in diff.lost.iter().take(SHOWN) {
-        text.push_str(&format!(
-            "- **lost** {}\n",
-            safeguard_words(change, &places)
-        ));
+    for (word, changes) in [("**lost**", &diff.lost), ("gained", &diff.gained)] {
+        let groups = group_safeguards(changes);
+        for group in groups.iter().take(SHOWN) {
+            text.push_str(&format!("- {word} {}\n", safeguard_words(group, &places)));
+        }
+        push_count_of_rest(&mut text, "- ", groups.len());
     }
-    push_count_of_rest(&mut text, "- ", diff.lost.len());
-
-    for change in diff.gained.iter().take(SHOWN) {
-        text.push_str(&format!("- gained {}\n", safeguard_words(change, &places)));
-    }
-    push_count_of_rest(&mut text, "- ", diff.gained.len());
     text
 }
 
@@ -76,8 +80,57 @@ fn place_prefix(change: &SafeguardChange) -> String {
     }
 }
 
+/// Safeguards of which the same becomes: one, or the cases of a matrix.
+pub(super) struct SafeguardGroup<'c> {
+    /// The first of them.
+    pub first: &'c SafeguardChange,
+    /// How many they are.
+    pub count: usize,
+}
+
+impl SafeguardGroup<'_> {
+    /// ` (and 19 more cases of the same matrix)`, or nothing.
+    fn rest_words(&self) -> String {
+        more_cases(self.count - 1)
+    }
+}
+
+/// What is said behind a case of how many others of its matrix are alike.
+pub fn more_cases(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " (and 1 more case of the same matrix)".to_owned(),
+        more => format!(" (and {more} more cases of the same matrix)"),
+    }
+}
+
+/// Changes put together where they are of cases that stand at one place, those of a matrix, and the
+/// same becomes of them.
+pub(super) fn group_safeguards(changes: &[SafeguardChange]) -> Vec<SafeguardGroup<'_>> {
+    let mut groups: Vec<SafeguardGroup<'_>> = Vec::new();
+    let mut known: HashMap<(&Option<String>, Option<u32>, &str), usize> = HashMap::new();
+    for change in changes {
+        let key = (&change.file, change.line, change.message.as_str());
+        let is_case = change.kind == SafeguardKind::Test;
+        let group = known.get(&key).filter(|_| is_case);
+        if let Some(group) = group.and_then(|at| groups.get_mut(*at)) {
+            group.count += 1;
+            continue;
+        }
+        if is_case {
+            known.insert(key, groups.len());
+        }
+        groups.push(SafeguardGroup {
+            first: change,
+            count: 1,
+        });
+    }
+    groups
+}
+
 /// A sentence of markdown with its place; no markup in a name counts.
-pub(super) fn safeguard_words(change: &SafeguardChange, places: &PlaceLinks) -> String {
+pub(super) fn safeguard_words(group: &SafeguardGroup<'_>, places: &PlaceLinks) -> String {
+    let change = group.first;
     let name = markdown_code(&clip_text(&change.name, NAME));
     let message = markdown_words(&clip_text(&change.message, MESSAGE));
     let place = match (&change.file, change.line) {
@@ -85,5 +138,6 @@ pub(super) fn safeguard_words(change: &SafeguardChange, places: &PlaceLinks) -> 
         (Some(file), Some(line)) => format!(" ({})", places.before(&clip_text(file, NAME), line)),
         _ => String::new(),
     };
-    format!("{} {name} {message}{place}", change.kind.word())
+    let rest = group.rest_words();
+    format!("{} {name} {message}{place}{rest}", change.kind.word())
 }

@@ -164,6 +164,50 @@ fn a_gate_says_a_matrix_that_fails_once() {
 }
 
 #[test]
+fn a_matrix_that_is_taken_away_is_one_safeguard_that_is_lost() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write(
+            "attachments/base.yaml",
+            "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\nscope: \"*\"\n",
+        )
+        .write(
+            "refguard.yaml",
+            "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: production\n    \
+             gates: {safeguards: refuse}\n",
+        )
+        .write(
+            "tests/t.yaml",
+            "apiVersion: refguard/v1\nkind: PolicyTest\nname: t\ncases:\n  - name: each\n    \
+             matrix: {teams: [a, b, c], models: [gpt-4, o1]}\n    expect: {includes: [pii]}\n  \
+             - name: nobody\n    context: {team: d}\n    expect: {includes: [pii]}\n",
+        );
+    repo.commit("one");
+    let _ = repo.run(["promote"]).ok();
+    repo.remove("tests/t.yaml").commit("no tests");
+
+    let rest = "(and 5 more cases of the same matrix)";
+    let refused = repo.run(["promote"]).fails(1);
+    assert_eq!(refused.matches("gate `safeguards`").count(), 2, "{refused}");
+    assert!(refused.contains(rest), "{refused}");
+    for verb in [
+        &["review", "production", "main"][..],
+        &["diff", "production", "main"],
+        &["review", "production", "main", "--format", "markdown"],
+        &["diff", "production", "main", "--format", "markdown"],
+    ] {
+        let said = repo.run(verb.iter().copied()).ok();
+        assert_eq!(said.matches("is gone").count(), 2, "{said}");
+        assert!(said.contains(rest), "{said}");
+    }
+    let all = repo.run(["review", "production", "main", "--format", "json"]);
+    assert_eq!(
+        all.json()["safeguards"]["lost"].as_array().unwrap().len(),
+        7
+    );
+}
+
+#[test]
 fn a_warning_that_explains_a_failed_test_stands_before_it() {
     let repo = one_typo_in_many_files();
     let run = repo.run(["test"]).ends(1);

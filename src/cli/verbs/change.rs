@@ -8,6 +8,7 @@ use refguard_core::diff::{DiffReport, diff_sets};
 use refguard_core::policy::PolicySet;
 use refguard_core::prove::{Budget, Detail, Impact, impact_from};
 use refguard_core::resolve::Engine;
+use refguard_core::safeguards::SafeguardKind;
 use serde_json::json;
 
 use super::diff::{Change, change_text};
@@ -19,6 +20,7 @@ use crate::ops::{
     EnvironmentState, GateWord, Plan, Published, RollbackPlan, Says, Verdict, safeguards_between,
 };
 use crate::output::escape::escape_terminal;
+use crate::output::more_cases;
 use crate::repo::CommitId;
 
 /// So many words of one gate are said; a broken matrix has hundreds.
@@ -56,11 +58,7 @@ pub(super) fn say_words(words: &[GateWord]) {
             (Some(file), Some(line)) => format!("{file}:{line}: "),
             _ => String::new(),
         };
-        let rest = match count - 1 {
-            0 => String::new(),
-            1 => " (and 1 more case of the same matrix)".to_owned(),
-            more => format!(" (and {more} more cases of the same matrix)"),
-        };
+        let rest = more_cases(count - 1);
         let message = &word.message;
         print::write_message(&format!(
             "{says}: gate `{}`: {place}{message}{rest}",
@@ -69,11 +67,28 @@ pub(super) fn say_words(words: &[GateWord]) {
     }
 }
 
-/// Whether two words are of failed cases that stand at one place: those of a matrix do.
+/// Whether two words are of cases that failed, or of which the same became, and that stand at one
+/// place: those of a matrix do.
 fn is_of_one_matrix(one: &GateWord, other: &GateWord) -> bool {
-    one.gate == "tests"
-        && (one.gate, one.says, &one.file, one.line)
-            == (other.gate, other.says, &other.file, other.line)
+    let place = |word: &GateWord| (word.gate, word.says, word.file.clone(), word.line);
+    let is_alike = match one.gate {
+        "tests" => true,
+        "safeguards" => is_case(one) && is_case(other) && became(one) == became(other),
+        _ => false,
+    };
+    is_alike && place(one) == place(other)
+}
+
+/// Whether a safeguard that a word is of is a case of a test.
+fn is_case(word: &GateWord) -> bool {
+    let rest = word.message.strip_prefix(SafeguardKind::Test.word());
+    rest.is_some_and(|rest| rest.starts_with(" `"))
+}
+
+/// What became of the safeguard that a word is of: its message without the name.
+fn became(word: &GateWord) -> &str {
+    let named = word.message.rsplit_once("` ");
+    named.map_or(&*word.message, |(_, became)| became)
 }
 
 fn says_word(says: Says) -> &'static str {

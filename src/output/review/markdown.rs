@@ -2,7 +2,6 @@
 //! nothing of it anybody's markup but ours.
 
 use refguard_core::prove::Region;
-use refguard_core::safeguards::SafeguardChange;
 
 use super::names::rows_of;
 use super::{
@@ -16,7 +15,7 @@ use crate::output::failures::{Failure, group_failures};
 use crate::output::impact::{region_entries, weakening_words};
 use crate::output::links::PlaceLinks;
 use crate::output::replay;
-use crate::output::safeguards::safeguard_words;
+use crate::output::safeguards::{SafeguardGroup, group_safeguards, safeguard_words};
 
 /// By this a comment is found again: it is its first line.
 const MARK: &str = "<!-- refguard review -->";
@@ -98,8 +97,9 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     push_weakening(&mut page, review);
     push_replay(&mut page, review);
     if let Some(safeguards) = &review.safeguards {
-        let entries: Vec<String> = entries(safeguards.lost.iter(), |it| safeguard(it, places));
-        page.push_list(Frame::Open("Safeguards lost"), LIST, &entries, 0);
+        let groups = group_safeguards(&safeguards.lost);
+        let listed = entries(groups.iter(), |group| safeguard_entry(group, places));
+        page.push_list(Frame::Open("Safeguards lost"), LIST, &listed, 0);
     }
 
     let findings = worst_first(group_findings(review.new.iter()));
@@ -211,8 +211,8 @@ fn push_replay(page: &mut Page, review: &Review) {
     page.text.push_str(&text);
 }
 
-fn safeguard(change: &SafeguardChange, places: &PlaceLinks) -> String {
-    format!("- {}\n", safeguard_words(change, places))
+fn safeguard_entry(group: &SafeguardGroup<'_>, places: &PlaceLinks) -> String {
+    format!("- {}\n", safeguard_words(group, places))
 }
 
 /// A sentence in which nothing is markup.
@@ -303,7 +303,8 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
         page.text.push_str(&format!("\n{}.\n", words.join("; ")));
     }
     if let Some(safeguards) = &review.safeguards {
-        let listed = entries(safeguards.gained.iter(), |it| safeguard(it, places));
+        let groups = group_safeguards(&safeguards.gained);
+        let listed = entries(groups.iter(), |group| safeguard_entry(group, places));
         page.push_list(Frame::Folded("Safeguards gained"), LIST, &listed, 0);
     }
     let documents = changed_documents(review);

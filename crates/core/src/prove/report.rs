@@ -131,7 +131,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 /// Values of one dimension: those that match one of `any` and none of `none`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Values {
     /// Patterns.
     pub any: Vec<String>,
@@ -159,7 +159,7 @@ pub struct Models {
 
 /// Sets of tags: those that have one of `any` (where it is not empty), one of each list of `also`,
 /// and none of `none`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Tags {
     /// Patterns.
     pub any: Vec<String>,
@@ -173,7 +173,7 @@ pub struct Tags {
 }
 
 /// The pipelines of a request before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PipelineChange {
     /// In BASE.
     pub before: Vec<PipelineView>,
@@ -182,7 +182,7 @@ pub struct PipelineChange {
 }
 
 /// A pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PipelineView {
     /// The policy it belongs to.
     pub policy: String,
@@ -193,7 +193,7 @@ pub struct PipelineView {
 }
 
 /// A step of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct StepView {
     /// The guardrail.
     pub guardrail: String,
