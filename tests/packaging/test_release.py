@@ -155,6 +155,7 @@ def test_the_workflow_runs_what_is_tried_here(root: Path) -> None:
     named = set(re.findall(r"bash ([\w./-]+)", "\n".join(scripts)))
     assert named == {
         ".ci/run",
+        "packaging/homebrew/fill.sh",
         "packaging/release/check.sh",
         "packaging/release/pack.sh",
         "packaging/release/semver.sh",
