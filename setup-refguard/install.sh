@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Puts the refguard of an archive into a folder: URL=https://… SHA256=… bash install.sh FOLDER
 #
-# The archive is a .tar.gz with the program at its top. What has another digest is not unpacked.
+# The archive is a .tar.gz with the program at its top. What has another digest is not unpacked. Where the runner keeps
+# tools (RUNNER_TOOL_CACHE) the archive is kept under its digest, checked again at each use, and fetched once.
 set -euo pipefail
 
 fail() {
@@ -15,10 +16,21 @@ folder=$1
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-curl --proto '=https' --fail --silent --show-error --location --retry 3 --max-time 300 --output "$place/archive" "$URL"
 sum=sha256sum
 command -v "$sum" >/dev/null || sum='shasum -a 256'
-echo "$SHA256  $place/archive" | $sum --check >/dev/null 2>&1 || fail 'the archive has another SHA-256 than the one given'
+is_it() { echo "$SHA256  $1" | $sum --check >/dev/null 2>&1; }
+
+kept=${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/refguard/$SHA256.tar.gz}
+if [[ -n $kept && -f $kept ]] && cp "$kept" "$place/archive" && is_it "$place/archive"; then
+    echo 'the archive was kept from an earlier run'
+else
+    curl --proto '=https' --fail --silent --show-error --location --retry 3 --max-time 300 --output "$place/archive" "$URL"
+    is_it "$place/archive" || fail 'the archive has another SHA-256 than the one given'
+    # Whole or not at all; a folder that cannot be written keeps nothing.
+    if [[ -n $kept ]]; then
+        { mkdir -p "${kept%/*}" && cp "$place/archive" "$kept.$$" && mv "$kept.$$" "$kept"; } 2>/dev/null || true
+    fi
+fi
 
 mkdir -p "$folder"
 tar -xzf "$place/archive" -C "$folder" refguard

@@ -248,6 +248,34 @@ def test_the_setup_action_puts_the_program_on_the_path(root: Path, runner: Runne
     assert ran.returncode == 0 and (runner.folder / "temp/refguard/bin/refguard").exists(), ran.stderr
 
 
+def test_an_archive_is_fetched_once_and_checked_at_each_use(root: Path, runner: Runner) -> None:
+    cache, calls = runner.folder / "tools", runner.folder / "calls"
+    named = {"URL": "https://archives.example/refguard.tar.gz", "SHA256": digest(runner.archive)}
+
+    def install(**more: str) -> tuple[str, int]:
+        shutil.rmtree(runner.folder / "temp/bin", ignore_errors=True)
+        script = f"bash {root}/setup-refguard/install.sh {runner.folder}/temp/bin"
+        ran = runner.run(script, **{"RUNNER_TOOL_CACHE": str(cache), **named, **more})
+        is_there = (runner.folder / "temp/bin/refguard").exists()
+        assert is_there == (ran.returncode == 0), ran.stdout + ran.stderr
+        return ran.stdout, len(calls.read_text().splitlines())
+
+    assert install()[1] == 1
+    told, fetched = install()
+    assert fetched == 1 and "kept from an earlier run" in told
+    # Whoever writes into the cache gains nothing: it is fetched and kept anew.
+    (kept,) = (cache / "refguard").iterdir()
+    assert kept.name == f"{named['SHA256']}.tar.gz"
+    kept.write_bytes(b"something else")
+    assert install()[1] == 2 and digest(kept) == named["SHA256"]
+    # Another archive is not the one that is kept, and what is refused is not kept.
+    told, fetched = install(SHA256="0" * 64)
+    assert fetched == 3 and "another SHA-256" in told
+    assert [it.name for it in (cache / "refguard").iterdir()] == [kept.name]
+    # A cache that nobody may write keeps nothing, and is in nobody's way.
+    assert install(RUNNER_TOOL_CACHE="/dev/null")[1] == 4
+
+
 def test_the_gitlab_component_does_the_same(
     root: Path, runner: Runner, origin: Repository, server: str, daemon: str
 ) -> None:
