@@ -40,7 +40,9 @@ def archive(stripped: Path, root: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def package(archive: Path) -> Iterator[Path]:
     """The package, installed by apt as long as the stories of this file run."""
-    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", archive)
+    # Images of containers tell dpkg to leave man pages out: here they are asked for.
+    with_pages = ["-o", "Dpkg::Options::=--path-include=/usr/share/man/*"]
+    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *with_pages, archive)
     try:
         yield archive
     finally:
@@ -66,20 +68,57 @@ def test_it_says_what_it_needs(archive: Path) -> None:
 def test_pages_and_completions_are_where_programs_look_for_them(package: Path) -> None:
     assert "/usr/bin/refguard" in run("dpkg", "--listfiles", "refguard").splitlines()
     assert run("/usr/bin/refguard", "--version").startswith("refguard ")
-    for page in ("refguard", "refguard-serve", "refguard-hook-pre-receive"):
-        path = Path(f"/usr/share/man/man1/{page}.1.gz")
-        if path.exists() or not is_without_documentation():
-            assert ".TH" in run("gzip", "-dc", path)
+    pages = [path for path in listed_files(package) if path.startswith("/usr/share/man/")]
+    assert {f"/usr/share/man/man1/{page}.1.gz" for page in list_pages()} == set(pages)
+    for path in pages:
+        name = Path(path).name.removesuffix(".1.gz").upper()
+        assert f"\n.TH {name} 1 " in run("gzip", "-dc", path)
     loaded = run("bash", "-c", ". /usr/share/bash-completion/completions/refguard && complete -p refguard")
     assert "refguard" in loaded
     for path in ("/usr/share/zsh/vendor-completions/_refguard", "/usr/share/fish/vendor_completions.d/refguard.fish"):
         assert "refguard" in Path(path).read_text()
 
 
-def is_without_documentation() -> bool:
-    """Images of containers tell dpkg to leave man pages out."""
-    settings = Path("/etc/dpkg/dpkg.cfg.d")
-    return settings.is_dir() and any("path-exclude" in it.read_text() for it in settings.iterdir())
+def listed_files(archive: Path) -> list[str]:
+    """The paths of the files that a package has, as dpkg-deb tells them."""
+    lines = run("dpkg-deb", "--contents", archive).splitlines()
+    return [line.split()[5].removeprefix(".") for line in lines if line.startswith("-")]
+
+
+def list_pages() -> set[str]:
+    """A page for the program, each verb, and each verb below a verb, as its help names them."""
+
+    def below(*words: str) -> list[str]:
+        _, _, rest = run("/usr/bin/refguard", *words, "--help").partition("\nCommands:\n")
+        verbs = re.findall(r"^  ([a-z-]+) ", rest.partition("\n\n")[0], re.MULTILINE)
+        return [verb for verb in verbs if verb != "help"]
+
+    verbs = below()
+    assert {"serve", "hook", "promote"} <= set(verbs)
+    return {"refguard", *(f"refguard-{verb}" for verb in verbs)} | {
+        f"refguard-{verb}-{last}" for verb in verbs for last in below(verb)
+    }
+
+
+def test_every_file_is_at_its_place_with_its_mode(archive: Path) -> None:
+    modes = {}
+    for line in run("dpkg-deb", "--contents", archive).splitlines():
+        mode, _, _, _, _, path = line.split(maxsplit=5)
+        modes[path.removeprefix(".")] = mode
+    program = modes.pop("/usr/bin/refguard")
+    assert program == "-rwxr-xr-x"
+    assert set(modes.values()) == {"-rw-r--r--", "drwxr-xr-x"}
+    files = {path for path, mode in modes.items() if mode.startswith("-")}
+    assert {path for path in files if not path.startswith("/usr/share/man/man1/refguard")} == {
+        "/etc/refguard/environment",
+        "/usr/lib/systemd/system/refguard.service",
+        "/usr/lib/sysusers.d/refguard.conf",
+        "/usr/share/bash-completion/completions/refguard",
+        "/usr/share/doc/refguard/changelog.gz",
+        "/usr/share/doc/refguard/copyright",
+        "/usr/share/fish/vendor_completions.d/refguard.fish",
+        "/usr/share/zsh/vendor-completions/_refguard",
+    }
 
 
 def test_systemd_takes_the_unit(package: Path) -> None:
