@@ -22,7 +22,13 @@ pub const MAX_CLIENTS: usize = 10_000;
 pub const MAX_REPORT_BYTES: usize = 64 << 10;
 /// Bytes of all reports together at most: a listing holds all of them.
 const MAX_TOTAL_BYTES: usize = 64 << 20;
-/// Clients and bytes of one token at most: no token takes the places of all others.
+/// Clients and bytes of all tokens at most.
+const ALL: Share = Share {
+    clients: MAX_CLIENTS,
+    bytes: MAX_TOTAL_BYTES,
+};
+/// Clients and bytes of one token at most where there are several: none takes the places of all
+/// others.
 const SHARE: Share = Share {
     clients: MAX_CLIENTS / 2,
     bytes: MAX_TOTAL_BYTES / 2,
@@ -127,6 +133,15 @@ impl Owner {
                 .unwrap_or_default(),
         )
     }
+}
+
+/// The tokens that are accepted now.
+#[derive(Debug, Clone, Copy)]
+pub struct Accepted<F> {
+    /// How many there are.
+    pub tokens: usize,
+    /// Whether one of them, or nobody where none is asked for, is an owner's.
+    pub includes: F,
 }
 
 /// Why a report is not taken.
@@ -278,8 +293,9 @@ impl Table {
         owner: Owner,
         report: ClientReport,
         bytes: usize,
-        is_accepted: impl Fn(Owner) -> bool,
+        accepted: Accepted<impl Fn(Owner) -> bool>,
     ) -> Result<(), ReportRefused> {
+        let is_accepted = accepted.includes;
         let known = self.clients.get(id);
         if known.is_none_or(|known| known.silent_for(now) >= FORGOTTEN_AFTER) {
             self.forget_silent(now);
@@ -296,13 +312,18 @@ impl Table {
             bytes,
             seen: now,
         };
-        let refused = self.judge_room(id, &client);
+        // A fleet with one token has all places: there is nobody to keep some for.
+        let most = match accepted.tokens {
+            0 | 1 => ALL,
+            _ => SHARE,
+        };
+        let refused = self.judge_room(id, &client, most);
         if refused == Err(ReportRefused::Full) {
             // What a token left behind that is no longer accepted makes place.
             self.retain_clients(|known| {
                 known.state_at(now) != ClientState::Lost || is_accepted(known.owner)
             });
-            self.judge_room(id, &client)?;
+            self.judge_room(id, &client, most)?;
         } else {
             refused?;
         }
@@ -313,8 +334,9 @@ impl Table {
         Ok(())
     }
 
-    /// Whether there is room for a client in the place of the one that has its id.
-    fn judge_room(&self, id: &str, client: &Client) -> Result<(), ReportRefused> {
+    /// Whether there is room for a client in the place of the one that has its id, where its owner
+    /// may have so much.
+    fn judge_room(&self, id: &str, client: &Client, most: Share) -> Result<(), ReportRefused> {
         let before = self.clients.get(id);
         let mut all = self.all;
         let mut own = self.shares.get(&client.owner).copied().unwrap_or_default();
@@ -327,15 +349,12 @@ impl Table {
         all.add_client(client);
         own.add_client(client);
 
-        // Where no tokens are asked for, nobody is told from another.
-        if client.owner.0.is_some() && own.is_beyond(SHARE) {
-            return Err(ReportRefused::Share);
-        }
-        if all.is_beyond(Share {
-            clients: MAX_CLIENTS,
-            bytes: MAX_TOTAL_BYTES,
-        }) {
+        if all.is_beyond(ALL) {
             return Err(ReportRefused::Full);
+        }
+        // Where no tokens are asked for, nobody is told from another.
+        if client.owner.0.is_some() && own.is_beyond(most) {
+            return Err(ReportRefused::Share);
         }
         Ok(())
     }
@@ -435,7 +454,7 @@ impl Clients {
     /// Takes a client's report, whose set is named. `bytes` is its size as it came.
     ///
     /// # Errors
-    /// Where the id is another token's, which `is_accepted` still, or there is no place for one
+    /// Where the id is another token's, which is `accepted` still, or there is no place for one
     /// more client.
     pub fn put(
         &self,
@@ -443,9 +462,9 @@ impl Clients {
         owner: Owner,
         report: ClientReport,
         bytes: usize,
-        is_accepted: impl Fn(Owner) -> bool,
+        accepted: Accepted<impl Fn(Owner) -> bool>,
     ) -> Result<(), ReportRefused> {
-        lock_unpoisoned(&self.0).put_report(Moment::now(), id, owner, report, bytes, is_accepted)
+        lock_unpoisoned(&self.0).put_report(Moment::now(), id, owner, report, bytes, accepted)
     }
 
     /// Takes a client out.
@@ -520,10 +539,12 @@ mod tests {
             bytes: usize,
         ) -> Result<(), ReportRefused> {
             let now = self.now();
+            let accepted = Accepted {
+                tokens: 2,
+                includes: |owner| owner != SECOND,
+            };
             self.table
-                .put_report(now, id, owner, report(commit), bytes, |owner| {
-                    owner != SECOND
-                })
+                .put_report(now, id, owner, report(commit), bytes, accepted)
         }
 
         fn states(&mut self) -> Vec<(String, ClientState)> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use refguard_core::document::{Finding, Release, SourceFile};
+use refguard_core::policy::PolicySet;
 use refguard_core::resolve::Engine;
 
 use super::Snapshot;
@@ -248,7 +249,10 @@ impl Worker {
                     })),
                 ) = (&repo, &restored)
                 {
-                    self.seen = repo.promotion_at(&self.environment, *commit).ok().flatten();
+                    self.seen = repo
+                        .promotion_as_known(&self.environment, *commit)
+                        .ok()
+                        .flatten();
                 }
                 let not_before = InstantFile::new(&folder, &self.environment).read_instant();
                 let index = |found| index_restored(found, not_before);
@@ -301,6 +305,8 @@ impl Worker {
             Outcome::Failed(message) => return LoadResult::Failed(message),
         };
 
+        engine.set().compile_conditions();
+
         // What only older rules take is judged whole each time, so that what is said against it is
         // complete.
         self.served_tree = self.reader.tree().filter(|_| newer.is_empty());
@@ -332,13 +338,14 @@ impl Worker {
         let (newest, untold) = match newest {
             Ok(newest) => (newest, None),
             Err(error) => (
-                repo.claimed_promotion(&self.environment, commit),
+                repo.claimed_promotions(&self.environment, commit, order.recorded),
                 Some(error.to_string()),
             ),
         };
-        let retreat = match &untold {
-            None => self.find_retreat(repo, newest.last()),
-            Some(_) => None,
+        let retreat = match (&untold, newest.last()) {
+            // Nothing is known, which is not the same as nothing.
+            (Some(_), None) => None,
+            (_, last) => self.find_retreat(repo, last),
         };
         let promotion = newest.at(commit);
         let counting = promotion.or_else(|| newest.last());
@@ -361,7 +368,7 @@ impl Worker {
     /// for as long as this process runs.
     fn find_retreat(&mut self, repo: &Repo, newest: Option<&Promotion>) -> Option<Retreat> {
         let retreat = match &self.seen {
-            Some(seen) => repo.find_retreat(seen, newest).ok().flatten(),
+            Some(seen) => repo.find_retreat(seen, newest).ok()?,
             None => None,
         };
         if retreat.is_none() {
@@ -412,7 +419,7 @@ fn build_pool() -> Option<rayon::ThreadPool> {
         .ok()
 }
 
-fn make_engine(set: refguard_core::policy::PolicySet) -> Engine {
+fn make_engine(set: PolicySet) -> Engine {
     Engine::new(Arc::new(set))
 }
 
@@ -423,6 +430,7 @@ fn index_restored(restored: Restored, not_before: Option<Timestamp>) -> Restored
         set,
         newer,
     } = restored;
+    set.compile_conditions();
     RestoredEngine {
         commit,
         promotion,

@@ -51,7 +51,7 @@ pub use answers::{Answers, Question};
 pub use archive::{Standing, parse_instant};
 pub use background::{Way, give_way, quieten_shared_pool};
 pub use clients::{
-    ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, Kept, ListedClient,
+    Accepted, ClientGuardrail, ClientReport, ClientState, ClientTally, Clients, Kept, ListedClient,
     MAX_CLIENTS, MAX_REPORT_BYTES, Owner, ReportRefused,
 };
 pub use config::{Config, Fetch};

@@ -248,8 +248,10 @@ impl Worker {
             self.fingerprint = Some(print);
             read_worktree(&root)
         });
-        let outcome =
-            judge_load(loaded, Release::CURRENT).map_value(|set| Engine::new(Arc::new(set)));
+        let outcome = judge_load(loaded, Release::CURRENT).map_value(|set| {
+            set.compile_conditions();
+            Engine::new(Arc::new(set))
+        });
         if matches!(outcome, Outcome::Failed(_)) {
             // The next poll finds "other files" again.
             self.fingerprint = None;

@@ -21,6 +21,7 @@ use super::pages::{self, Live, Standings};
 use super::problem::Problem;
 use super::reply::{COMMIT, commit_value};
 use super::reserve::OnReserve;
+use super::seats::BodyShare;
 use super::workers::Workers;
 use super::{Options, authz, bundle, guard};
 use crate::daemon::Hub;
@@ -115,6 +116,16 @@ fn refuse_request(app: &App, request: &Request, caller: Caller) -> Option<Respon
         .map(IntoResponse::into_response)
 }
 
+/// A request of somebody who may not ask, though a form may be taken from them: its body shares
+/// memory with its like only.
+fn mark_stranger(request: &mut Request, caller: Caller) {
+    let extensions = request.extensions_mut();
+    extensions.insert(caller);
+    if let Some(share) = extensions.get().map(BodyShare::of_stranger) {
+        extensions.insert(share);
+    }
+}
+
 /// Lets through who may ask, and gives every answer, errors too, what it must have: the commit, the
 /// headers of `/v1/authz`, and its place in the metrics.
 async fn finish_answer(
@@ -127,7 +138,7 @@ async fn finish_answer(
     let is_authz = authz::is_authz(request.uri().path());
     let caller = guard::recognise_caller(&app, &request);
     if caller != Caller::Known {
-        request.extensions_mut().insert(caller);
+        mark_stranger(&mut request, caller);
     }
     let mut response = match refuse_request(&app, &request, caller) {
         None => next.run(request).await,

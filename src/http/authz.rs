@@ -158,7 +158,7 @@ async fn decide_here(call: Call<AnyQuery>) -> Result<Response, Problem> {
         false => call.set()?,
     };
     let uri = single_header(&call.head.headers, "x-forwarded-uri")?.map(str::to_owned);
-    decide_request(&call.app, set, uri, call.head.headers, call.body).await
+    decide_request(&call.app, set, uri, &call.head, call.body).await
 }
 
 /// Whether the query is the client's own: Caddy and Traefik ask with the query of the request that
@@ -181,18 +181,18 @@ async fn decide_below<P>(call: Call<AnyQuery, P>) -> Result<Response, Problem> {
     let set = call.set_by_header()?;
     let uri = call.head.uri.path_and_query().map(ToString::to_string);
     let uri = uri.and_then(|uri| uri.strip_prefix("/v1/authz").map(str::to_owned));
-    decide_request(&call.app, set, uri, call.head.headers, call.body).await
+    decide_request(&call.app, set, uri, &call.head, call.body).await
 }
 
 async fn decide_request(
     app: &Arc<App>,
     set: Option<String>,
     uri: Option<String>,
-    headers: HeaderMap,
+    head: &Parts,
     body: Body,
 ) -> Result<Response, Problem> {
-    let bytes = read_body(body, &app.options.limits).await?;
-    let context = read_context(&headers, uri.as_deref(), &bytes)?;
+    let bytes = read_body(head, body, &app.options.limits).await?;
+    let context = read_context(&head.headers, uri.as_deref(), &bytes)?;
     let options = &app.options.authz;
     if let Some(missing) = options
         .require

@@ -4,20 +4,22 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::Limits;
 use super::problem::Problem;
-use super::seats::NoRoom;
+use super::seats::BodyShare;
 
 /// Bytes of a body that is too large which are read and thrown away.
 const DRAINED: usize = 4 << 20;
 
-/// Reads a whole body.
+/// Reads the whole body of a request with this head.
 ///
 /// # Errors
-/// 413 where it is too large, 408 where it takes too long, 400 where it ends early.
-pub(super) async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
+/// 413 where it is too large, 408 where it takes too long, 400 where it ends early, 503 where
+/// other bodies take the memory that all have together.
+pub(super) async fn read_body(head: &Parts, body: Body, limits: &Limits) -> Result<Bytes, Problem> {
     let (limit, time) = (limits.body_bytes, limits.body_time);
     let too_large = || {
         let detail = format!("the body is too large: the limit `body` is {limit} bytes");
@@ -32,14 +34,14 @@ pub(super) async fn read_body(body: Body, limits: &Limits) -> Result<Bytes, Prob
         return Err(too_large());
     }
 
-    match tokio::time::timeout(time, collect_body(body, limit)).await {
+    let share = head.extensions.get::<BodyShare>();
+    match tokio::time::timeout(time, collect_body(body, share, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(Incomplete::TooLarge)) => Err(too_large()),
         Ok(Err(Incomplete::Ended)) => Err(Problem::bad_request("the body ended early")),
-        Ok(Err(Incomplete::NoRoom)) => Err(Problem::busy(format!(
-            "too many bodies are on their way: all of them have {} bytes together",
-            limits.bodies_bytes
-        ))),
+        Ok(Err(Incomplete::NoRoom)) => Err(Problem::busy(
+            "too many bodies are on their way: they have a limit of memory together",
+        )),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "the body took too long to come",
@@ -56,19 +58,23 @@ enum Incomplete {
 
 /// Puts a body together as it comes. Memory is taken for what has come, not for what was declared,
 /// and in one piece: a body in chunks of one byte would take many times its length in parts.
-async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, Incomplete> {
+async fn collect_body(
+    mut body: Body,
+    share: Option<&BodyShare>,
+    limit: usize,
+) -> Result<Bytes, Incomplete> {
     let (mut first, mut all) = (None, Vec::new());
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| match is_no_room(&error) {
-            true => Incomplete::NoRoom,
-            false => Incomplete::Ended,
-        })?;
+        let frame = frame.map_err(|_| Incomplete::Ended)?;
         let Ok(bytes) = frame.into_data() else {
             continue;
         };
         let before = first.as_ref().map_or(all.len(), Bytes::len);
         if before + bytes.len() > limit {
             return Err(Incomplete::TooLarge);
+        }
+        if share.is_some_and(|share| !share.add(bytes.len())) {
+            return Err(Incomplete::NoRoom);
         }
 
         // Most bodies are one piece.
@@ -85,7 +91,7 @@ async fn collect_body(mut body: Body, limit: usize) -> Result<Bytes, Incomplete>
     Ok(first.unwrap_or_else(|| all.into()))
 }
 
-/// Reads on and throws away, up to a limit.
+/// Reads on and throws away, up to a limit. What is thrown away takes no memory from other bodies.
 async fn drain(mut body: Body) {
     let mut left = DRAINED;
     while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -94,18 +100,6 @@ async fn drain(mut body: Body) {
             return;
         }
     }
-}
-
-/// Whether reading stopped because other bodies take all the memory that there is for them.
-fn is_no_room(error: &axum::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.is::<NoRoom>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }
 
 /// Whether a body is declared as JSON: `application/json` or `application/…+json`.

@@ -97,7 +97,7 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
         body_bytes: MAX_REPORT_BYTES.min(app.options.limits.body_bytes),
         ..app.options.limits
     };
-    let bytes = read_body(call.body, &limits).await?;
+    let bytes = read_body(&call.head, call.body, &limits).await?;
     let mut report: ClientReport = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad_request(format!("the report cannot be read: {error}")))?;
     if report
@@ -111,10 +111,9 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     report.set = Some(status.name.clone());
 
     let owner = guard::find_owner(&app, &call.head.headers);
-    let is_accepted = |owner| guard::is_accepted(&app, owner);
     app.hub
         .clients()
-        .put(&id, owner, report, bytes.len(), is_accepted)
+        .put(&id, owner, report, bytes.len(), guard::accepted(&app))
         .map_err(refuse_report)?;
     let body = to_json(&json!({ "version": 1, "set": status }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

@@ -15,7 +15,7 @@ use super::attempts::{FORGIVEN, Peer};
 use super::pages::access::has_session;
 use super::pages::is_page;
 use super::problem::Problem;
-use crate::daemon::Owner;
+use crate::daemon::{Accepted, Owner};
 
 /// Paths that a probe may ask without a token.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
@@ -40,6 +40,8 @@ impl Tokens {
                 );
             }
         }
+        tokens.sort_unstable();
+        tokens.dedup();
         if tokens.is_empty() {
             Err("it has no hash".to_owned())
         } else {
@@ -125,7 +127,8 @@ pub(super) fn recognise_caller(app: &App, request: &Request) -> Caller {
     if has_token(app, headers) || has_session() {
         return Caller::Known;
     }
-    if !headers.contains_key(header::AUTHORIZATION) {
+    // Of other schemes a proxy in front may have taken credentials, which are no token of ours.
+    if !has_bearer(headers) {
         return Caller::Unknown;
     }
 
@@ -213,6 +216,18 @@ pub(super) fn find_owner(app: &App, headers: &HeaderMap) -> Owner {
     Owner(single_token(headers).filter(|_| asks).map(hash_token))
 }
 
+/// The tokens that are accepted now, and whose owners they are.
+pub(super) fn accepted(app: &App) -> Accepted<impl Fn(Owner) -> bool> {
+    Accepted {
+        tokens: app
+            .options
+            .credentials
+            .tokens()
+            .map_or(0, |tokens| tokens.0.len()),
+        includes: |owner| is_accepted(app, owner),
+    }
+}
+
 /// Whether an owner may still ask.
 pub(super) fn is_accepted(app: &App, owner: Owner) -> bool {
     match (app.options.credentials.tokens(), owner.0) {
@@ -220,6 +235,12 @@ pub(super) fn is_accepted(app: &App, owner: Owner) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+/// Whether a request gives a bearer token, right or wrong.
+fn has_bearer(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    given.any(|value| value.to_str().ok().and_then(bearer_token).is_some())
 }
 
 /// The bearer token of a request, which must have one `Authorization` only.

@@ -27,7 +27,7 @@ pub(super) struct Measures {
     seconds: Histogram,
     /// Connections that are open.
     pub connections: Gauge,
-    /// Connections that were closed for want of a place.
+    /// Connections that found no place; where there is room, they are heard for a moment.
     pub refused: Counter,
     /// Long-polls that wait.
     pub parked: Gauge,
@@ -66,7 +66,7 @@ impl Measures {
             "Connections that are open",
             self.connections.clone(),
         );
-        let text = "Connections that were closed because too many are open";
+        let text = "Connections that found no place because too many are open";
         registry.register("http_connections_refused", text, self.refused.clone());
         registry.register("http_parked", "Long-polls that wait", self.parked.clone());
         registry.register(

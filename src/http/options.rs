@@ -33,6 +33,8 @@ pub struct Limits {
     /// Bytes of bodies that have not come in full, or are not answered yet, of all connections
     /// together.
     pub bodies_bytes: usize,
+    /// The same of requests without a token where one is asked for, as the form that takes it.
+    pub stranger_bodies_bytes: usize,
     /// How long a client may take to send a request's head.
     pub header_time: Duration,
     /// How long a connection is kept on which nothing more is asked.
@@ -59,6 +61,7 @@ impl Default for Limits {
             connections: 1_024,
             parked: 256,
             bodies_bytes: 64 << 20,
+            stranger_bodies_bytes: 1 << 20,
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(30),
             body_time: Duration::from_secs(10),

@@ -104,7 +104,7 @@ async fn answer_resolve(call: Call<ResolveQuery>) -> Result<Response, Problem> {
             Problem::bad_request(format!("`fields`: an answer has no field `{name}`"))
         })?,
     };
-    let bytes = read_body(call.body, &app.options.limits).await?;
+    let bytes = read_body(&call.head, call.body, &app.options.limits).await?;
     let is_strict = parameters.strict == Some(Switch::On) || app.options.strict_requests;
     let asking = Asking {
         numbers: fields

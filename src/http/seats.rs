@@ -1,29 +1,29 @@
 //! The connections that are served: for how long each has been waiting for its client, and which of
 //! them ends where a new one finds no place, or bodies that have not come in full take too much
-//! memory. Must not know what is asked or answered.
+//! memory. The one owner of places. Must not know what is asked or answered.
 //!
 //! Whoever opens a connection and sends nothing, or half of a head or of a body, costs a place for
 //! as long as the limits of time allow. Where all places are taken, the connection that has waited
-//! for its client the longest makes place; one that an answer is made for is never ended.
+//! for its client the longest makes place; one that an answer is made for or sent to is never ended.
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 /// An idle connection counts as if it had waited for a part of the time only: its client has shown
 /// that it asks and takes answers.
 const IDLE_PART: u32 = 4;
 
-/// Bytes of an answer that are sent at once: its connection is idle as soon as they are made.
-const SHORT_ANSWER: u64 = 64 << 10;
+/// How long a connection may take to end that makes place for another one.
+const MAKING_PLACE: Duration = Duration::from_secs(2);
 
 /// What a connection waits for, and since when.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +34,35 @@ enum Turn {
     Body(Instant),
     /// Its client has its answer, and may ask again.
     Idle(Instant),
-    /// An answer is made or sent.
+    /// An answer is made or written.
     Server,
+    /// All of an answer is written, and not yet taken by the system.
+    Flush,
+}
+
+/// Whose bodies share memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// Of requests that may be answered.
+    Known,
+    /// Of requests without a token where one is asked for: they take nothing from the others.
+    Strangers,
+}
+
+/// One thing of each pool.
+#[derive(Debug, Default)]
+struct PerPool<T> {
+    known: T,
+    strangers: T,
+}
+
+impl<T> PerPool<T> {
+    fn of(&self, pool: Pool) -> &T {
+        match pool {
+            Pool::Known => &self.known,
+            Pool::Strangers => &self.strangers,
+        }
+    }
 }
 
 /// One connection.
@@ -44,7 +71,7 @@ pub(super) struct Seat {
     number: usize,
     turn: Mutex<Turn>,
     /// Bytes of the body that its client sends, until its request is answered.
-    body_bytes: AtomicUsize,
+    body_bytes: PerPool<AtomicUsize>,
     /// What serves it.
     task: OnceLock<AbortHandle>,
 }
@@ -63,6 +90,15 @@ impl Seat {
             *turn = Turn::Head(Instant::now());
         }
         is_beginning
+    }
+
+    /// The system has taken all that was written. If that was the end of an answer, the connection
+    /// is idle from now on.
+    pub fn note_flushed(&self) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*turn, Turn::Flush) {
+            *turn = Turn::Idle(Instant::now());
+        }
     }
 
     /// Whether its client has yet to send a head.
@@ -88,43 +124,50 @@ impl Seat {
         match self.turn() {
             Turn::Head(since) | Turn::Body(since) => Some(now.saturating_duration_since(since)),
             Turn::Idle(since) => Some(now.saturating_duration_since(since) / IDLE_PART),
-            Turn::Server => None,
+            Turn::Server | Turn::Flush => None,
         }
     }
 }
 
-/// Every connection that has a place.
+/// How much of each thing all connections may have together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Connections.
+    pub places: usize,
+    /// Bytes of bodies of requests that may be answered.
+    pub known_bytes: usize,
+    /// Bytes of bodies of all others.
+    pub stranger_bytes: usize,
+}
+
+/// Every connection that has a place, or that another is making one for.
 #[derive(Debug)]
 pub(super) struct Seats {
+    room: Room,
+    /// The places that no connection holds. One that was ended to make place holds its own until
+    /// its task is gone, so at times fewer are free than `taken` has left.
+    places: Arc<Semaphore>,
     taken: Mutex<HashMap<usize, Arc<Seat>>>,
     next: AtomicUsize,
     /// Bytes of bodies that have not come in full or are not answered yet.
-    bytes: AtomicUsize,
-    max_seats: usize,
-    max_bytes: usize,
+    body_bytes: PerPool<AtomicUsize>,
 }
 
 impl Seats {
-    pub fn new(max_seats: usize, max_bytes: usize) -> Self {
-        let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    pub fn new(room: Room) -> Self {
         Self {
+            room,
+            places: Arc::new(Semaphore::new(room.places)),
             taken: Mutex::default(),
-            next,
-            bytes,
-            max_seats,
-            max_bytes,
+            next: AtomicUsize::new(0),
+            body_bytes: PerPool::default(),
         }
-    }
-
-    /// Whether every seat is taken.
-    pub fn is_full(&self) -> bool {
-        self.table().len() >= self.max_seats
     }
 
     /// A seat for a connection that has just been accepted. Where all are taken, the connection
     /// ends that has waited for its client the longest; `None` where none waits.
     pub fn take(self: &Arc<Self>) -> Option<TakenSeat> {
-        if self.is_full() && !self.end_longest(|_| true) {
+        if self.table().len() >= self.room.places && !self.end_longest() {
             return None;
         }
         let taken = self.stand();
@@ -139,52 +182,74 @@ impl Seats {
         let seat = Arc::new(Seat {
             number,
             turn,
-            body_bytes: AtomicUsize::new(0),
+            body_bytes: PerPool::default(),
             task: OnceLock::new(),
         });
         TakenSeat {
             seat,
             seats: self.clone(),
+            place: None,
         }
     }
 
-    /// Ends the connection with the largest body on its way, so that small ones are let alone.
-    /// False where this one's is the largest: then it gets no more room.
-    fn end_largest_body(&self, own: &Seat) -> bool {
+    /// Waits until every connection that has a place has ended.
+    pub async fn until_empty(&self) {
+        let all = u32::try_from(self.room.places).unwrap_or(u32::MAX);
+        let _ = self.places.acquire_many(all).await;
+    }
+
+    fn most_bytes(&self, pool: Pool) -> usize {
+        match pool {
+            Pool::Known => self.room.known_bytes,
+            Pool::Strangers => self.room.stranger_bytes,
+        }
+    }
+
+    /// Ends the connection with the largest body on its way of a pool, so that small ones are let
+    /// alone. False where this one's is the largest: then it gets no more room.
+    fn end_largest_body(&self, pool: Pool, own: &Seat) -> bool {
+        let size = |seat: &Seat| seat.body_bytes.of(pool).load(Ordering::Relaxed);
         let mut taken = self.table();
         let on_their_way = taken.values().filter(|seat| {
             seat.number != own.number
                 && seat.task.get().is_some()
                 && matches!(seat.turn(), Turn::Body(_))
         });
-        let sizes = on_their_way.map(|seat| (seat.body_bytes.load(Ordering::Relaxed), seat.number));
-        let largest = sizes
-            .max()
-            .filter(|(size, _)| *size >= own.body_bytes.load(Ordering::Relaxed));
-        let ended = largest.and_then(|(_, number)| taken.remove(&number));
-        let Some(task) = ended.as_ref().and_then(|seat| seat.task.get()) else {
+        let largest = on_their_way.map(|seat| (size(seat), seat.number)).max();
+        let ended = largest
+            .filter(|(largest, _)| *largest >= size(own))
+            .and_then(|(_, number)| taken.remove(&number));
+        let Some(seat) = ended else {
             return false;
         };
-        task.abort();
-        true
+
+        // Its bytes are free from now on: its task may take a moment to end.
+        self.release_bytes(pool, &seat);
+        end_task(&seat)
     }
 
     /// Ends the connection that has waited for its client the longest.
-    fn end_longest(&self, is_wanted: impl Fn(&Seat) -> bool) -> bool {
+    fn end_longest(&self) -> bool {
         let now = Instant::now();
         let mut taken = self.table();
-        let waiting = taken
-            .values()
-            .filter(|seat| seat.task.get().is_some() && is_wanted(seat));
+        let waiting = taken.values().filter(|seat| seat.task.get().is_some());
         let longest = waiting
             .filter_map(|seat| Some((seat.waits_for(now)?, seat.number)))
             .max()
             .and_then(|(_, number)| taken.remove(&number));
-        let Some(task) = longest.as_ref().and_then(|seat| seat.task.get()) else {
+        let Some(seat) = longest else {
             return false;
         };
-        task.abort();
-        true
+
+        self.release_bytes(Pool::Known, &seat);
+        self.release_bytes(Pool::Strangers, &seat);
+        end_task(&seat)
+    }
+
+    /// Gives back what the body of a connection took.
+    fn release_bytes(&self, pool: Pool, seat: &Seat) {
+        let bytes = seat.body_bytes.of(pool).swap(0, Ordering::Relaxed);
+        self.body_bytes.of(pool).fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Arc<Seat>>> {
@@ -192,11 +257,16 @@ impl Seats {
     }
 }
 
-/// A seat that is given back when its connection ends.
+fn end_task(seat: &Seat) -> bool {
+    seat.task.get().inspect(|task| task.abort()).is_some()
+}
+
+/// A seat that is given back when its connection ends, and its place with it.
 #[derive(Debug)]
 pub(super) struct TakenSeat {
     pub seat: Arc<Seat>,
     seats: Arc<Seats>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for TakenSeat {
@@ -206,34 +276,35 @@ impl Drop for TakenSeat {
 }
 
 impl TakenSeat {
-    /// The body of a request whose head has come, and what holds its share of the memory until it
-    /// is answered.
-    pub fn watch_body(&self, body: Body) -> (Body, BodyShare) {
-        let held = Held {
-            seat: self.seat.clone(),
-            seats: self.seats.clone(),
-        };
-        let share = BodyShare(Arc::new(held));
-        (
-            Body::new(WatchedBody {
-                body,
-                share: share.clone(),
-                is_begun: false,
-            }),
-            share,
-        )
+    /// Waits until the connection has its place: one that has just ended to make place for it may
+    /// hold it for a moment still. `None` where it holds it for too long.
+    pub async fn await_place(mut self) -> Option<Self> {
+        let waiting = self.seats.places.clone().acquire_owned();
+        let place = tokio::time::timeout(MAKING_PLACE, waiting).await;
+        self.place = Some(place.ok()?.ok()?);
+        Some(self)
     }
 
-    /// The answer, whose end makes the connection idle.
+    /// The body of a request whose head has come, and what counts its bytes.
+    pub fn watch_body(&self, body: Body) -> (Body, BodyShare) {
+        let watched = Body::new(WatchedBody {
+            body,
+            seat: self.seat.clone(),
+            is_begun: false,
+        });
+        (watched, self.share(Pool::Known))
+    }
+
+    fn share(&self, pool: Pool) -> BodyShare {
+        BodyShare(Arc::new(Held {
+            pool,
+            seat: self.seat.clone(),
+            seats: self.seats.clone(),
+        }))
+    }
+
+    /// The answer, whose end makes the connection idle as soon as the system has taken it.
     pub fn watch_answer(&self, body: Body) -> Body {
-        if body
-            .size_hint()
-            .upper()
-            .is_some_and(|bytes| bytes <= SHORT_ANSWER)
-        {
-            self.seat.set(Turn::Idle(Instant::now()));
-            return body;
-        }
         Body::new(WatchedAnswer {
             body,
             seat: self.seat.clone(),
@@ -244,70 +315,70 @@ impl TakenSeat {
 /// The bytes of the body of a connection's request.
 #[derive(Debug)]
 struct Held {
+    pool: Pool,
     seat: Arc<Seat>,
     seats: Arc<Seats>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let bytes = self.seat.body_bytes.swap(0, Ordering::Relaxed);
-        self.seats.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.seats.release_bytes(self.pool, &self.seat);
     }
 }
 
-/// A body's share of the memory, for as long as somebody has it.
+/// A body's share of the memory, for as long as its request is answered.
 #[derive(Debug, Clone)]
 pub(super) struct BodyShare(Arc<Held>);
 
 impl BodyShare {
-    /// Takes up bytes that have come. Where there are too many of all bodies together, the
-    /// connection ends whose body is the largest; false where that is this one.
-    fn add(&self, bytes: usize) -> bool {
-        let Held { seat, seats } = &*self.0;
-        seat.body_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let all = seats.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        all <= seats.max_bytes || seats.end_largest_body(seat)
+    /// The share of the same body as one of a request that has no token.
+    pub fn of_stranger(&self) -> Self {
+        Self(Arc::new(Held {
+            pool: Pool::Strangers,
+            seat: self.0.seat.clone(),
+            seats: self.0.seats.clone(),
+        }))
+    }
+
+    /// Takes up bytes that have come and are kept. Where there are too many of all bodies together,
+    /// connections end whose bodies are the largest; false where that is this one.
+    pub fn add(&self, bytes: usize) -> bool {
+        let Held { pool, seat, seats } = &*self.0;
+        let most = seats.most_bytes(*pool);
+        let all = seats.body_bytes.of(*pool);
+        seat.body_bytes
+            .of(*pool)
+            .fetch_add(bytes, Ordering::Relaxed);
+        all.fetch_add(bytes, Ordering::Relaxed);
+        while all.load(Ordering::Relaxed) > most {
+            if !seats.end_largest_body(*pool, seat) {
+                return false;
+            }
+        }
+        true
     }
 }
 
-/// Bodies of other requests take all the memory that there is for bodies.
-#[derive(Debug, thiserror::Error)]
-#[error("too many bodies are on their way")]
-pub(super) struct NoRoom;
-
 struct WatchedBody {
     body: Body,
-    share: BodyShare,
+    seat: Arc<Seat>,
     /// Whether somebody reads it.
     is_begun: bool,
 }
 
 impl HttpBody for WatchedBody {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if !self.is_begun {
             self.is_begun = true;
-            self.share.0.seat.set(Turn::Body(Instant::now()));
+            self.seat.set(Turn::Body(Instant::now()));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                let has_room = self.share.add(bytes);
-                Some(if has_room {
-                    Ok(frame)
-                } else {
-                    Err(NoRoom.into())
-                })
-            }
-            Some(Err(error)) => Some(Err(error.into())),
-            None => None,
-        })
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -322,7 +393,7 @@ impl HttpBody for WatchedBody {
 impl Drop for WatchedBody {
     fn drop(&mut self) {
         if self.is_begun {
-            self.share.0.seat.begin_answer();
+            self.seat.begin_answer();
         }
     }
 }
@@ -354,6 +425,6 @@ impl HttpBody for WatchedAnswer {
 
 impl Drop for WatchedAnswer {
     fn drop(&mut self) {
-        self.seat.set(Turn::Idle(Instant::now()));
+        self.seat.set(Turn::Flush);
     }
 }

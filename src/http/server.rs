@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -37,7 +37,7 @@ use super::pace::Pace;
 use super::pages::sessions::Sessions;
 use super::pages::{Live, Standings, watch_changes};
 use super::reserve::{self, OnReserve, Reserve};
-use super::seats::{Seats, TakenSeat};
+use super::seats::{Room, Seats, TakenSeat};
 use super::workers::{Workers, build_quiet_threads};
 use super::{Limits, Options};
 use crate::daemon::Hub;
@@ -46,9 +46,6 @@ use crate::daemon::Hub;
 const MAX_WAITING: usize = 64;
 /// Analyses of the pages that may wait for a thread.
 const MAX_ANALYSES: usize = 8;
-
-/// How long a connection may take to end that makes place for another one.
-const MAKING_PLACE: Duration = Duration::from_secs(2);
 
 /// Bytes of a connection's buffer at least: the library takes no less.
 const MIN_BUFFER: usize = 8 << 10;
@@ -157,14 +154,17 @@ async fn serve_until_stopped(
         }
     });
     let (end, ending) = watch::channel(());
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let seats = Arc::new(Seats::new(Room {
+        places: limits.connections,
+        known_bytes: limits.bodies_bytes,
+        stranger_bytes: limits.stranger_bodies_bytes,
+    }));
     let server = Arc::new(Server {
-        places: places.clone(),
         router: build_router(app.clone(), endpoints),
         app,
         limits,
         ending,
-        seats: Arc::new(Seats::new(limits.connections, limits.bodies_bytes)),
+        seats: seats.clone(),
         reserve: Reserve::default(),
     });
     let mut accepting = JoinSet::new();
@@ -183,9 +183,7 @@ async fn serve_until_stopped(
         changed.take();
     }
     drop(end);
-    // Every place is free again once every connection has ended.
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    if tokio::time::timeout(limits.shutdown_time, places.acquire_many(all))
+    if tokio::time::timeout(limits.shutdown_time, seats.until_empty())
         .await
         .is_err()
     {
@@ -243,7 +241,6 @@ struct Server {
     app: Arc<App>,
     router: Router,
     limits: Limits,
-    places: Arc<Semaphore>,
     /// Closed when the end begins.
     ending: watch::Receiver<()>,
     /// The connections that have a place.
@@ -338,30 +335,22 @@ impl Server {
     /// for its client the longest makes place; where all are being answered, the new one is heard
     /// for a moment, as probes are.
     fn begin_connection(self: Arc<Self>, stream: Stream, peer: Peer) {
-        if self.seats.is_full() {
+        let Some(taken) = self.seats.take() else {
             self.app.measures.refused.inc();
-        }
-        let Some(taken) = self.seats.take().map(Arc::new) else {
             return self.hear_for_a_moment(stream, peer);
         };
 
         let seat = taken.seat.clone();
         let task = tokio::spawn(async move {
-            let Some(place) = self.await_place().await else {
+            let Some(taken) = taken.await_place().await else {
+                self.app.measures.refused.inc();
                 return;
             };
             let _open = OpenConnection::count(&self.app.measures.connections);
-            self.greet_client(stream, Kind::Regular, peer, taken).await;
-            drop(place);
+            self.greet_client(stream, Kind::Regular, peer, Arc::new(taken))
+                .await;
         });
         seat.set_task(task.abort_handle());
-    }
-
-    /// The place of a connection that has a seat. A connection that has just ended to make place
-    /// for it may hold it for a moment still.
-    async fn await_place(&self) -> Option<OwnedSemaphorePermit> {
-        let waiting = self.places.clone().acquire_owned();
-        tokio::time::timeout(MAKING_PLACE, waiting).await.ok()?.ok()
     }
 
     fn hear_for_a_moment(self: Arc<Self>, stream: Stream, peer: Peer) {

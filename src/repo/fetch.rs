@@ -74,14 +74,14 @@ impl Repo {
         let recorded = self
             .read_ref(&RefName::remote_ledger(remote, environment).ok()?)
             .ok()?;
-        match tip {
-            Some(tip) => self
-                .newest_promotions(environment, tip, recorded)
-                .ok()?
-                .last()
-                .cloned(),
-            None => self.promotion_at(environment, recorded?).ok()?,
-        }
+        let Some(tip) = tip else {
+            return self.promotion_as_known(environment, recorded?).ok()?;
+        };
+        let newest = match self.newest_promotions(environment, tip, recorded) {
+            Err(RepoError::Shallow { .. }) => self.claimed_promotions(environment, tip, recorded),
+            read => read.ok()?,
+        };
+        newest.last().cloned()
     }
 
     /// Which ledgers went back by a fetch, of promotions that were the newest before it.

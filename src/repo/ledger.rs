@@ -196,7 +196,17 @@ impl Repo {
             if promotion.commit.id == before.commit.id {
                 return Ok(None);
             }
-            next = self.promotion_before(&promotion)?;
+            next = match self.promotion_before(&promotion) {
+                // What lies behind the boundary of a shallow clone is not known here: only one of
+                // a greater number may follow what was known.
+                Err(RepoError::Shallow { .. })
+                    if promotion.record.number > before.record.number =>
+                {
+                    return Ok(None);
+                }
+                Err(RepoError::Shallow { .. }) => None,
+                read => read?,
+            };
             followed.insert(promotion.record.number, promotion.commit.id);
         }
 
@@ -227,12 +237,30 @@ impl Repo {
         }))
     }
 
-    /// What a commit says that it is, where what it follows cannot be read.
-    pub fn claimed_promotion(&self, environment: &str, commit: CommitId) -> NewestPromotions {
-        let on_branch = self.recorded_at(environment, commit).ok().flatten();
+    /// What a tip and a ledger's tip say that they are, where what they follow cannot be read.
+    pub fn claimed_promotions(
+        &self,
+        environment: &str,
+        tip: CommitId,
+        recorded: Option<CommitId>,
+    ) -> NewestPromotions {
+        let claimed = |commit| self.recorded_at(environment, commit).ok().flatten();
         NewestPromotions {
-            on_branch,
-            ..NewestPromotions::default()
+            on_branch: claimed(tip),
+            recorded: recorded.and_then(claimed),
+            are_rivals: false,
+        }
+    }
+
+    /// As [`Self::promotion_at`]; at the boundary of a shallow clone, as the commit itself says.
+    pub fn promotion_as_known(
+        &self,
+        environment: &str,
+        commit: CommitId,
+    ) -> Result<Option<Promotion>, RepoError> {
+        match self.promotion_at(environment, commit) {
+            Err(RepoError::Shallow { .. }) => self.recorded_at(environment, commit),
+            read => read,
         }
     }
 

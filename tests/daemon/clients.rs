@@ -514,3 +514,25 @@ fn one_token_has_half_of_the_places_for_clients() {
     );
     assert_eq!(put_as(&mut client, "other", "more", &body).0, 200);
 }
+
+#[test]
+fn a_fleet_with_one_token_has_all_places() {
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    let only = TOKENS.lines().next().unwrap();
+    // The same twice is one.
+    fs::write(&tokens, format!("{only}\n{only}\n")).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let mut client = Client::new(&daemon.address);
+    let body = json!({ "state": "away" });
+    until("taken", || put_as(&mut client, "test", "0", &body).0 == 200);
+    for number in 1..10_000 {
+        assert_eq!(
+            put_as(&mut client, "test", &number.to_string(), &body).0,
+            200
+        );
+    }
+    let (status, said) = put_as(&mut client, "test", "more", &body);
+    assert_eq!(status, 429);
+    assert!(said.contains("the limit is 10,000 clients"), "{said}");
+}

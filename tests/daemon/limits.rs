@@ -6,7 +6,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Daemon, JSON, Repo, fill_with_polls, policy, refguard};
+use crate::support::{
+    Client, Daemon, JSON, Repo, StuckObject, fill_with_polls, policy, refguard, until,
+};
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 fn served() -> (Repo, Daemon) {
     let repo = Repo::serving();
@@ -299,6 +303,66 @@ fn slow_clients_keep_no_place_from_others() {
     };
     let _idle: Vec<Client> = (0..300).map(|_| idle()).collect();
     assert_eq!(daemon.get("/v1/status").status, 200);
+    // Each found a place, as another one made it.
+    daemon.until_metrics(&["refguard_http_connections_refused_total 0"]);
+}
+
+/// A follower that takes its time keeps its place until the last byte has left the daemon, though
+/// the whole answer is made at once.
+#[test]
+fn a_flood_of_connections_does_not_cut_an_answer_that_is_being_sent() {
+    let repo = Repo::serving();
+    // More than what the buffers of two sockets take.
+    for number in 0..20 {
+        let text = policy(&format!("large-{number}"), "g");
+        let description = format!("description: \"{}\"\nguardrails:", "x".repeat(900_000));
+        let path = format!("policies/large-{number}.yaml");
+        repo.write(&path, &text.replacen("guardrails:", &description, 1));
+    }
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = small_daemon(&repo, &[]);
+    daemon.until_served(&commit);
+
+    let mut follower = Client::new(&daemon.address);
+    follower.send("GET", "/v1/bundle", &[], "");
+    let text = follower.peek();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    for _ in 0..400 {
+        let mut other = Client::new(&daemon.address);
+        assert_eq!(other.ask("GET", "/healthz", &[], "").status, 200);
+    }
+    let flood: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(&daemon.address).unwrap())
+        .collect();
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let reply = follower.reply().unwrap();
+    assert!(reply.body.len() > 18_000_000, "{}", reply.body.len());
+    assert_eq!(reply.json()["commit"], json!(commit));
+    drop(flood);
+}
+
+#[test]
+fn a_low_soft_limit_of_descriptors_is_raised() {
+    let repo = Repo::serving();
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "ulimit -Sn 64 && ulimit -Hn 1024 && exec \"$0\" \"$@\"",
+        ])
+        .arg(env!("CARGO_BIN_EXE_refguard"));
+    let daemon = Daemon::start_with(command, &repo.path(), &[]);
+    daemon.until("ready", |set| set["commit"].is_string());
+    let mut clients: Vec<Client> = (0..200).map(|_| Client::new(&daemon.address)).collect();
+    for _ in 0..2 {
+        for client in &mut clients {
+            assert_eq!(client.ask("GET", "/v1/status", &[], "").status, 200);
+        }
+    }
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
 }
 
 /// Many bodies of which one byte is missing, once as they are and once in chunks of one byte: each
@@ -325,4 +389,118 @@ fn half_sent_bodies_take_bounded_memory() {
         assert_eq!(daemon.post("/v1/resolve", r#"{"context":{}}"#).status, 200);
         drop(flood);
     }
+}
+
+/// What is thrown away, and what strangers send, takes no memory from the bodies of those who may
+/// ask.
+#[test]
+fn bodies_of_strangers_and_bodies_that_are_refused_take_nothing_from_others() {
+    const TEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let repo = Repo::serving();
+    let tokens = repo.beside("tokens");
+    std::fs::write(&tokens, TEST).unwrap();
+    let daemon = Daemon::start(&repo.path(), &["--tokens", tokens.to_str().unwrap()]);
+    let bearer = ("Authorization", "Bearer test");
+    let own = format!(r#"{{"context":{{}}{}}}"#, " ".repeat(900_000));
+    let ask = || {
+        daemon
+            .ask("POST", "/v1/resolve", &[JSON, bearer], &own)
+            .status
+    };
+    until("served", || ask() == 200);
+
+    let head =
+        |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{more}");
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let json = "content-type: application/json\r\nauthorization: Bearer test\r\n";
+    let refused = " ".repeat(500_000);
+    let half = "x".repeat(16_000);
+    for (head, body, count) in [
+        // Forms that are too large, of strangers.
+        (head("/ui/sign-in", form), &refused, 200),
+        // Forms that are not, and that do not end.
+        (head("/ui/sign-in", form), &half, 300),
+        // Bodies that are too large, of those who may ask.
+        (head("/v1/resolve", json), &refused, 200),
+    ] {
+        let declared = if body == &half { 16_001 } else { 9_000_000 };
+        let text = format!("{head}content-length: {declared}\r\n\r\n{body}");
+        let send = || {
+            let mut stream = TcpStream::connect(&daemon.address).unwrap();
+            // The daemon may have ended it.
+            let _ = stream.write_all(text.as_bytes());
+            stream
+        };
+        let flood: Vec<TcpStream> = (0..count).map(|_| send()).collect();
+        for _ in 0..3 {
+            assert_eq!(ask(), 200);
+            let signed_in = daemon.ask("POST", "/ui/sign-in", &[FORM], "token=test");
+            assert_eq!(signed_in.status, 303, "{signed_in:?}");
+        }
+        drop(flood);
+    }
+}
+
+/// The dearest request of all: a batch with explanations, values as long as they may be, and a
+/// version that is read from git, which does not answer.
+#[test]
+fn dear_requests_that_are_held_hold_no_others() {
+    let (repo, daemon) = served();
+    let second = repo.generation(2);
+    repo.promote("HEAD");
+    daemon.until_served(&second);
+    daemon.until_numbered("p0", 2);
+    let _stuck = StuckObject::new(&repo, "main~1:policies/p0.yaml");
+    let value = "x".repeat(1_024);
+    let context = json!({ "team": value, "key": value, "model": value, "tags": [value] });
+    let request = json!({ "context": context, "policies": ["p0@1"] });
+    let batch = json!({ "requests": vec![request; 100] }).to_string();
+    let held: Vec<Client> = (0..16)
+        .map(|_| {
+            let mut client = Client::new(&daemon.address);
+            client.send("POST", "/v1/resolve?explain=1", &[JSON], &batch);
+            client
+        })
+        .collect();
+
+    for _ in 0..20 {
+        assert_eq!(daemon.get("/healthz").status, 200);
+        assert_eq!(daemon.get("/readyz").status, 200);
+        assert_eq!(daemon.guardrails(), ["gen-2"]);
+        let asked = daemon.ask("GET", "/v1/authz", &[("X-Refguard-Model", "m")], "");
+        assert_eq!(asked.status, 200);
+    }
+    for mut client in held {
+        assert!(client.is_open(), "it is held, or it would show nothing");
+    }
+}
+
+#[test]
+fn conditions_are_compiled_before_requests_ask_them() {
+    let repo = Repo::new();
+    for file in 0..4 {
+        let policies: Vec<String> = (0..1_000)
+            .map(|number| {
+                let name = format!("p{file}-{number}");
+                let condition =
+                    format!("condition: {{model: \"gpt-{name}(-[a-z0-9]+)?\"}}\nguardrails:");
+                policy(&name, "g").replacen("guardrails:", &condition, 1)
+            })
+            .collect();
+        let (one, other) = policies.split_at(500);
+        repo.write(&format!("policies/{file}a.yaml"), &one.join("---\n"));
+        repo.write(&format!("policies/{file}b.yaml"), &other.join("---\n"));
+    }
+    let commit = repo.commit();
+    repo.promote("HEAD");
+    let daemon = Daemon::start(&repo.path(), &[]);
+    daemon.until_served(&commit);
+    let before = daemon.resident();
+    let reply = daemon.post(
+        "/v1/resolve?fields=guardrails",
+        r#"{"context":{"model":"x"}}"#,
+    );
+    assert_eq!(reply.status, 200);
+    let grown = daemon.resident().saturating_sub(before);
+    assert!(grown < 20_000, "{grown} kB more");
 }

@@ -515,6 +515,12 @@ fn who_sends_wrong_tokens_to_the_api_has_to_wait_and_a_right_one_never() {
         )
     };
     until("served", || ask("/readyz", "test").status == 200);
+    // What a proxy in front asks for itself is no token of ours.
+    let basic = ("Authorization", "Basic dGVzdDp0ZXN0");
+    for path in ["/ui/", "/v1/status"].repeat(20) {
+        let status = daemon.ask("GET", path, &[basic], "").status;
+        assert_eq!(status, if path == "/ui/" { 303 } else { 401 });
+    }
     let paths = ["/v1/status", "/v1/authz", "/metrics", "/readyz", "/ui/"];
     let statuses: Vec<u16> = paths
         .iter()

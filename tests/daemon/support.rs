@@ -473,8 +473,14 @@ impl Client {
         read_reply(&mut self.stream)
     }
 
+    /// The beginning of what comes next, which is left to be read.
+    pub fn peek(&mut self) -> String {
+        let bytes = self.stream.fill_buf().unwrap();
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
     /// Whether the server has not ended the connection, nor sent anything.
-    fn is_open(&mut self) -> bool {
+    pub fn is_open(&mut self) -> bool {
         let stream = self.stream.get_ref();
         stream.set_nonblocking(true).unwrap();
         let peeked = stream.peek(&mut [0]);

@@ -646,3 +646,67 @@ fn a_ledger_that_goes_back_together_with_its_branch_is_told_also_after_a_restart
     let daemon = Daemon::start(&repo.path(), &[]);
     daemon.until_status("told", |status| status["notes"].to_string().contains(said));
 }
+
+#[test]
+fn a_ledger_that_goes_back_is_told_in_a_shallow_clone_too() {
+    let origin = Repo::new();
+    for number in 1..=3 {
+        origin.generation(number);
+        origin.refguard(&["promote"]);
+    }
+    let second = origin.git(&["rev-parse", "production^1"]);
+    let third = origin.git(&["rev-parse", "production"]);
+    let clone = Repo::new();
+    let address = format!("file://{}", origin.path().display());
+    clone.git(&["remote", "add", "origin", &address]);
+    clone.git(&[
+        "fetch",
+        "-q",
+        "--depth",
+        "1",
+        "origin",
+        "main",
+        "production",
+    ]);
+    clone.git(&[
+        "fetch",
+        "-q",
+        "--depth",
+        "1",
+        "origin",
+        "+refs/heads/*:refs/remotes/origin/*",
+        "+refs/refguard/ledger/*:refs/refguard/remotes/origin/ledger/*",
+    ]);
+    assert_eq!(clone.git(&["rev-parse", "--is-shallow-repository"]), "true");
+
+    let options = ["--fetch", "origin", "--interval", "200ms"];
+    let daemon = Daemon::start(&clone.path(), &options);
+    daemon.until_served(&third);
+    let back = || {
+        origin.git(&["update-ref", LEDGER, &second]);
+        origin.promote(&second);
+    };
+    back();
+    let said = "the ledger of `production` went back from promotion 3 to promotion 2";
+    let status = daemon.until_status("told", |status| status["notes"].to_string().contains(said));
+    assert_eq!(status["ready"], json!(true));
+    daemon.until_served(&second);
+
+    // A verb that fetches says it as well, and nothing of what goes on as it should.
+    assert!(daemon.stop().success());
+    origin.git(&["update-ref", LEDGER, &third]);
+    origin.promote(&third);
+    assert!(!fetched_status(&clone).contains("went back"));
+    back();
+    assert!(fetched_status(&clone).contains(said));
+}
+
+fn fetched_status(clone: &Repo) -> String {
+    let mut status = refguard();
+    status
+        .arg("-C")
+        .arg(clone.path())
+        .args(["status", "--fetch"]);
+    let out = status.output().unwrap();
+    String::from_utf8(out.stderr).unwrap()
+}

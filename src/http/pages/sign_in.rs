@@ -65,7 +65,7 @@ async fn begin_session(app: &App, request: Request) -> Result<Response, Problem>
         body_bytes: MAX_FORM,
         ..app.options.limits
     };
-    let bytes = read_body(body, &limits).await?;
+    let bytes = read_body(&head, body, &limits).await?;
     let given: Given = serde_urlencoded::from_bytes(&bytes)
         .map_err(|_| Problem::bad_request("the form cannot be read"))?;
     let next = next_page(&given.next);

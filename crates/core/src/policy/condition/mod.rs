@@ -108,6 +108,13 @@ impl ModelPattern {
             }
     }
 
+    /// Compiles it, where that is not done yet: else its first question does.
+    pub fn compile(&self) {
+        if let Matcher::Regex(regex) = &self.matcher {
+            regex.engine();
+        }
+    }
+
     /// Whether two expressions are one that was compiled once.
     #[cfg(test)]
     pub(in crate::policy) fn shares_engine_with(&self, other: &Self) -> bool {
@@ -248,12 +255,16 @@ impl Compiled {
         Ok(Self { body, engine, size })
     }
 
+    fn engine(&self) -> Option<&meta::Regex> {
+        self.engine
+            .get_or_init(|| build_engine(&self.body, None))
+            .as_ref()
+    }
+
     fn matches(&self, model: &str) -> bool {
-        let engine = self.engine.get_or_init(|| build_engine(&self.body, None));
         // Without a limit nothing keeps an engine from being built; a policy that applies is the
         // safer answer.
-        engine
-            .as_ref()
+        self.engine()
             .is_none_or(|engine| engine.is_match(Input::new(model).anchored(Anchored::Yes)))
     }
 }
