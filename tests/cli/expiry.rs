@@ -169,6 +169,35 @@ fn an_earlier_end_is_a_loss_from_then_on_and_the_gate_weighs_it() {
     );
 }
 
+/// One request loses for a while, another one later and for good: neither end is the end of all.
+#[test]
+fn a_weakening_ends_when_no_request_loses_any_more() {
+    let repo = ending("2030-12-31");
+    repo.write("attachments/us.yaml", &attachment("extra", "teams: [us]"))
+        .commit("one more");
+    let base = repo.id("HEAD");
+    std::fs::remove_file(repo.path().join("attachments/eu.yaml")).unwrap();
+    let weakening = |us: &str| {
+        repo.write("attachments/us.yaml", &attachment("extra", us))
+            .commit("less");
+        let json = repo
+            .run(["impact", &base, "HEAD", "--format", "json"])
+            .json();
+        (json["weakens"].clone(), json["weakening"].clone())
+    };
+
+    let (weakens, while_eu) = weakening("teams: [us]");
+    assert_eq!(weakens, true);
+    assert_eq!(while_eu["until"], "2031-01-01T00:00:00Z", "{while_eu}");
+    // `us` loses from two years later on.
+    let (weakens, for_good) = weakening("teams: [us]\nexpires: 2032-12-31");
+    assert_eq!(weakens, true);
+    assert!(for_good["until"].is_null(), "{for_good}");
+    // Or at the very instant at which `eu` would have lost anyway.
+    let (_, at_once) = weakening("teams: [us]\nexpires: 2030-12-31");
+    assert!(at_once["until"].is_null(), "{at_once}");
+}
+
 #[test]
 fn to_delete_what_is_over_changes_nothing() {
     let repo = ending("2020-01-01");

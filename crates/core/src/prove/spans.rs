@@ -60,6 +60,8 @@ pub fn impact_from(
         if budget.is_spent() {
             whole.not_analysed.push(unlooked_span(*start));
             whole.weakening_doubts.push(unlooked_span(*start));
+            // Its end is not known any more.
+            whole.weakening.iter_mut().for_each(|it| it.until = None);
             continue;
         }
 
@@ -202,11 +204,12 @@ fn join_impacts(mut whole: Impact, found: Impact, start: Timestamp, detail: Deta
             whole.weakening = weakening.map(|weakening| super::Weakening { at, ..weakening });
             whole.weakens = whole.weakening.is_some();
         }
-        // None that is sure not to be there is the end of the one before.
-        (Some(known), None) if known.until.is_none() && found.weakening_doubts.is_empty() => {
-            known.until = at;
+        // One that is sure not to be there is the end of those before.
+        (Some(known), None) if found.weakening_doubts.is_empty() => {
+            known.until = known.until.or(at);
         }
-        _ => {}
+        // Another request loses, or may, so what ended before was not the end.
+        (Some(known), _) => known.until = None,
     }
 
     whole.not_analysed.extend(found.not_analysed);
