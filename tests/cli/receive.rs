@@ -632,6 +632,56 @@ fn a_promotion_that_loses_a_safeguard_unsaid_is_refused() {
     assert_eq!(server.id("production"), author.id("production"));
 }
 
+/// As a test that is gone: an invariant, and who may pass gates.
+#[test]
+fn a_push_that_deletes_an_invariant_or_widens_who_may_pass_is_refused() {
+    let invariant = "apiVersion: refguard/v1\nkind: Invariant\nname: masked\n\
+        for: {teams: [\"*\"]}\nrequire: [pii]\n";
+    let settings = |allow: &str| {
+        format!(
+            "{SETTINGS}environments:\n  - name: production\n    gates: {{safeguards: refuse}}\n    \
+             allow: [{allow}]\n"
+        )
+    };
+    for (is_kept, allow, lost) in [
+        (false, "bob@example.org", "invariant `masked`"),
+        (
+            true,
+            "bob@example.org, eve@example.org",
+            "allow `eve@example.org` may now pass",
+        ),
+    ] {
+        let (server, author) = guarded();
+        author
+            .write("refguard.yaml", &settings("bob@example.org"))
+            .write("invariants/masked.yaml", invariant);
+        publish(&author, "guardrails: {add: [pii, log]}");
+        author.run(["promote", "--push", "origin"]).ok();
+        let first = author.id("production");
+        author.write("refguard.yaml", &settings(allow));
+        if !is_kept {
+            author.remove("invariants/masked.yaml");
+        }
+        publish(&author, "guardrails: {add: [pii, log, audit]}");
+        author
+            .run(["promote", "--local", "--allow-safeguards", "so be it"])
+            .ok();
+        let said = message(&author, "production");
+        let unsaid: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.starts_with("Refguard-Allow:"))
+            .collect();
+        let main = author.id("main");
+        let forged = forged(&author, &[&first, &main], &main, &unsaid.join("\n"));
+        let refused = refused(&author, &[&format!("{forged}:refs/heads/production")]);
+        assert!(
+            refused.contains("gate `safeguards`") && refused.contains(lost),
+            "{refused}"
+        );
+        assert_eq!(server.id("production"), first);
+    }
+}
+
 #[test]
 fn an_empty_server_takes_the_publish_branch_that_it_names_with_the_first_promotion() {
     let (server, author) = guarded();

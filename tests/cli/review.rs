@@ -36,6 +36,38 @@ fn codes(review: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn witnesses_have_names_of_the_catalog_where_one_fits() {
+    let repo = TestRepo::new();
+    let catalog = "apiVersion: refguard/v1\nkind: Catalog\nguardrails: [pii, audit]\n\
+        teams: [finance, health-eu]\nkeys: [prod-7]\nmodels: [gpt-4o, o1]\ntags: [phi-eu]\n\
+        users: [u-17]\n";
+    let attached = "apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: base\n\
+        teams: [\"health-*\"]\nkeys: [\"prod-*\"]\nmodels: [\"gpt-*\"]\ntags: [\"phi*\"]\n\
+        users: [\"u-*\"]\n";
+    repo.write("catalog.yaml", catalog)
+        .policy("base", "guardrails: {add: [pii, audit]}")
+        .write("attachments/some.yaml", attached)
+        .commit("one");
+    repo.policy("base", "guardrails: {add: [audit]}")
+        .commit("two");
+    let impact = repo
+        .run(["impact", "main~1", "main", "--format", "json"])
+        .json();
+    let region = &impact["regions"][0];
+    assert_eq!(region["lost"], json!(["pii"]), "{impact}");
+    let witness = &region["witness"];
+    for (name, value) in [
+        ("team", json!("health-eu")),
+        ("key", json!("prod-7")),
+        ("model", json!("gpt-4o")),
+        ("user", json!("u-17")),
+        ("tags", json!(["phi-eu"])),
+    ] {
+        assert_eq!(witness[name], value, "{witness}");
+    }
+}
+
+#[test]
 fn a_change_is_told_in_one_piece() {
     let repo = base();
     repo.policy("base", "guardrails: {add: [audit]}")

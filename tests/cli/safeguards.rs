@@ -54,6 +54,86 @@ fn a_commit_that_deletes_a_test_is_seen_by_every_verb_and_refused_by_the_gate() 
     assert_eq!(tree("production"), tree("main~1"));
 }
 
+const MASKED: &str = "apiVersion: refguard/v1\nkind: Invariant\nname: everyone-is-masked\n\
+    for: {teams: [\"*\"]}\nrequire: [pii]\n";
+
+/// Who may pass gates, where an environment takes its sets from, what holds for every request: none
+/// of them goes unseen.
+#[test]
+fn what_a_commit_deletes_of_the_settings_and_invariants_is_told_by_every_verb() {
+    let settings = |rest: &str| {
+        format!(
+            "apiVersion: refguard/v1\nkind: Repository\nenvironments:\n  - name: staging\n  \
+             - name: production\n    gates: {{safeguards: refuse}}\n{rest}"
+        )
+    };
+    let (from, allow) = ("    from: staging\n", "    allow: [bob@example.org]\n");
+    let before = settings(&format!("{from}{allow}"));
+    let eve = "    allow: [bob@example.org, eve@example.org]\n";
+    for (invariant, after, lost) in [
+        (None, before.clone(), "invariant `everyone-is-masked`"),
+        (
+            Some(MASKED),
+            settings(allow),
+            "from `production` takes its sets from",
+        ),
+        (
+            Some(MASKED),
+            settings(&format!("{from}{eve}")),
+            "allow `eve@example.org` may now pass",
+        ),
+    ] {
+        let repo = TestRepo::new();
+        repo.policy("base", "guardrails: {add: [pii]}")
+            .write("attachments/all.yaml", ATTACHED)
+            .write("invariants/masked.yaml", MASKED)
+            .write("refguard.yaml", &before)
+            .commit("one");
+        repo.run(["promote", "--to", "staging"]).ok();
+        repo.run(["promote"]).ok();
+        match invariant {
+            None => drop(repo.remove("invariants/masked.yaml")),
+            Some(_) => drop(repo.write("refguard.yaml", &after)),
+        }
+        repo.commit("tidy up");
+        repo.run(["promote", "--to", "staging"]).ok();
+
+        for verb in ["diff", "impact", "review"] {
+            let said = repo.run([verb, "production", "HEAD"]).ok();
+            let told = said
+                .lines()
+                .any(|line| line.contains("safeguard lost") && line.contains(lost));
+            assert!(told, "{verb} does not tell {lost}: {said}");
+        }
+        let refused = repo.run(["promote"]).fails(1);
+        assert!(
+            refused.contains("refused: gate `safeguards`") && refused.contains(lost),
+            "{refused}"
+        );
+    }
+}
+
+/// Without `allow:` a server lets nobody pass a gate, so its deletion takes a right away: it is told,
+/// and it is no loss.
+#[test]
+fn a_list_of_who_may_pass_gates_that_is_deleted_is_told_and_refuses_nothing() {
+    let repo = guarded();
+    let gates = "weaken: refuse, safeguards: refuse";
+    let open = format!("{}    allow: [bob@example.org]\n", settings(gates, ""));
+    repo.write("refguard.yaml", &open).commit("bob may");
+    repo.run(["promote", "--allow-safeguards", "bob is the one"])
+        .ok();
+    repo.write("refguard.yaml", &settings(gates, ""))
+        .commit("nobody may");
+    for verb in ["diff", "impact", "review"] {
+        let said = repo.run([verb, "production", "HEAD"]).ok();
+        let told = "allow `bob@example.org` may no longer pass the gates of `production`";
+        assert!(said.contains(told), "{verb}: {said}");
+        assert!(!said.contains("safeguard lost"), "{verb}: {said}");
+    }
+    repo.run(["promote"]).ok();
+}
+
 #[test]
 fn a_gate_that_was_passed_is_recorded_with_its_reason() {
     let repo = guarded();

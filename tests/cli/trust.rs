@@ -145,6 +145,68 @@ fn an_invalid_publish_branch_declares_no_environment() {
     assert_eq!(status["environments"].as_array().unwrap().len(), 2);
 }
 
+/// A freeze of all times, as a line of an environment.
+const FROZEN: &str = "    freeze: [{from: 2000-01-01T00:00:00Z, to: 2999-01-01T00:00:00Z, \
+    reason: the audit}]\n";
+
+#[test]
+fn a_first_promotion_that_brings_its_own_gates_is_judged_by_those_before() {
+    let repo = TestRepo::new();
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .write("refguard.yaml", &environments("  - name: production\n"))
+        .commit("without a freeze");
+    let frozen = environments(&format!("  - name: production\n{FROZEN}"));
+    repo.write("refguard.yaml", &frozen).commit("a freeze");
+
+    // Production has no promotion yet: the publish branch's tip says its gates, not what is promoted.
+    let said = repo.run(["promote", "main~1"]).fails(1);
+    assert!(said.contains("gate `freeze`"), "{said}");
+    repo.run(["promote", "--allow-freeze", "the first one"])
+        .ok();
+
+    // Of another environment, production's last promotion.
+    let with_staging = environments(&format!(
+        "  - name: production\n  - name: staging\n{FROZEN}"
+    ));
+    repo.write("refguard.yaml", &with_staging).commit("staging");
+    repo.run(["promote", "--allow-freeze", "for staging"]).ok();
+    let lax = environments("  - name: production\n  - name: staging\n");
+    repo.write("refguard.yaml", &lax).commit("no freeze");
+    let said = repo.run(["promote", "--to", "staging"]).fails(1);
+    assert!(said.contains("gate `freeze`"), "{said}");
+}
+
+#[test]
+fn a_commit_on_the_publish_branch_does_not_choose_what_an_environment_takes_from() {
+    let repo = TestRepo::new();
+    let staged = "  - name: staging\n  - name: production\n    from: staging\n";
+    repo.policy("base", "guardrails: {add: [pii]}")
+        .write("attachments/all.yaml", ATTACHED)
+        .write("refguard.yaml", &environments(staged))
+        .commit("one");
+    repo.run(["promote", "--to", "staging"]).ok();
+    repo.run(["promote"]).ok();
+    let first = repo.id("production");
+
+    for settings in [
+        "  - name: staging\n  - name: production\n",
+        "  - name: staging\n  - name: lax\n  - name: production\n    from: lax\n",
+        "  - name: staging\n    from: production\n  - name: production\n",
+    ] {
+        repo.write("refguard.yaml", &environments(settings))
+            .policy("base", "guardrails: {add: [pii, never_staged]}")
+            .commit("another way");
+        let said = repo.run(["promote", "main"]).fails(1);
+        assert!(said.contains("gate `published`"), "{settings}: {said}");
+        assert!(said.contains("`staging`"), "{settings}: {said}");
+        // Without a revision, what staging has is taken.
+        let there = repo.run(["promote", "--format", "json"]).json();
+        assert_eq!(there["changed"], json!(false), "{settings}");
+        assert_eq!(repo.id("production"), first);
+    }
+}
+
 #[test]
 fn the_publish_branch_is_named_by_the_repository() {
     let repo = strict();
@@ -382,6 +444,19 @@ fn gits_own_answer_says_whether_a_foreign_repository_is_trusted() {
     ];
     repo.run_with(["log"], &trusted).ok();
     repo.run_with(["validate"], &trusted).ok();
+    // A whole folder, where git takes that too.
+    let folder = repo.path().parent().unwrap().join("*");
+    let below = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "safe.directory"),
+        ("GIT_CONFIG_VALUE_0", folder.to_str().unwrap()),
+    ];
+    let mut git = repo.prepared(std::process::Command::new("git"));
+    let log = git.args(["log", "-1"]).envs(below).output().unwrap();
+    assert_eq!(
+        repo.run_with(["log"], &below).code == Some(0),
+        log.status.success()
+    );
     let explicit = repo.path().join(".git");
     repo.run_with(["log"], &[("GIT_DIR", explicit.to_str().unwrap())])
         .ok();
@@ -391,14 +466,17 @@ fn gits_own_answer_says_whether_a_foreign_repository_is_trusted() {
 fn reading_runs_nothing_that_the_repository_asks_for() {
     let repo = strict();
     let run = repo.path().join("ran");
-    let command = format!("ext::sh -c 'touch {}'", run.display());
+    let watched = repo.path().join("watched");
+    // Words are parted by spaces, without quotes.
+    let command = format!("ext::touch {}", run.display());
+    let monitor = format!("touch {}; false", watched.display());
     for (key, value) in [
         ("remote.origin.url", command.as_str()),
         ("remote.origin.promisor", "true"),
         ("extensions.partialClone", "origin"),
         ("protocol.ext.allow", "always"),
         ("core.repositoryformatversion", "1"),
-        ("core.fsmonitor", "touch ran; false"),
+        ("core.fsmonitor", monitor.as_str()),
     ] {
         repo.git(["config", key, value]);
     }
@@ -408,6 +486,12 @@ fn reading_runs_nothing_that_the_repository_asks_for() {
     let _ = repo.run(["versions", "base"]);
     let _ = repo.run(["validate", "--staged"]);
     assert!(!run.exists(), "a configured command was run");
+    assert!(!watched.exists(), "a file monitor was run");
+
+    // Git by itself falls for both, or the above would show nothing.
+    let _ = repo.try_git(&["cat-file", "-e", missing]);
+    let _ = repo.try_git(&["status"]);
+    assert!(run.exists() && watched.exists(), "the trap does not work");
 }
 
 #[test]
@@ -423,6 +507,29 @@ fn git_configuration_is_read_where_git_reads_it() {
         ("GIT_CONFIG_VALUE_0", ignored.to_str().unwrap()),
     ];
     repo.run_with(["validate"], &excludes).ok();
+
+    let global = repo.path().with_file_name("global");
+    let line = format!("[core]\nexcludesFile = {}\n", ignored.display());
+    std::fs::write(&global, line).unwrap();
+    repo.run_with(
+        ["validate"],
+        &[("GIT_CONFIG_GLOBAL", global.to_str().unwrap())],
+    )
+    .ok();
+
+    // `git -c NAME=VALUE`, which hooks and aliases get.
+    let option = format!("core.excludesFile={}", ignored.display());
+    let alias = format!("alias.judge=!'{}' validate", env!("CARGO_BIN_EXE_refguard"));
+    let judged = |options: &[&str]| {
+        let words: Vec<&str> = options
+            .iter()
+            .copied()
+            .chain(["-c", &alias, "judge"])
+            .collect();
+        repo.try_git(&words).status.code()
+    };
+    assert_eq!(judged(&["-c", &option]), Some(0));
+    assert_eq!(judged(&[]), Some(1), "nothing of it stays");
 }
 
 /// A commit that says it is the next promotion, made by hand from the last one: with another tree

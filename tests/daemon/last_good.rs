@@ -240,6 +240,38 @@ fn a_rejected_value_is_not_tried_again_and_a_good_one_ends_the_rejection() {
     );
 }
 
+/// A ref that is new, and whose set is empty, takes nothing from the one that is served, however
+/// often it is looked at.
+#[test]
+fn a_new_ref_to_an_empty_set_replaces_no_full_one() {
+    let (repo, other) = (Repo::serving(), Repo::new());
+    let first = repo.git(&["rev-parse", "production"]);
+    other.write("README.md", "nothing yet\n");
+    other.commit();
+    let empty = other.promote("HEAD");
+    let current = repo.beside("current");
+    std::os::unix::fs::symlink(repo.path(), &current).unwrap();
+    let daemon = Daemon::start(&current, &[]);
+    daemon.until_served(&first);
+
+    let next = repo.beside("next");
+    std::os::unix::fs::symlink(other.path(), &next).unwrap();
+    fs::rename(next, &current).unwrap();
+    let mut seen = daemon.until_rejected(&empty);
+    for _ in 0..5 {
+        assert_eq!(seen["commit"], json!(first), "{seen}");
+        assert_eq!(daemon.get("/readyz").status, 200);
+        assert_eq!(daemon.guardrails(), ["gen-1"]);
+        let before = seen["checked_at"].clone();
+        seen = daemon.until("looked at again", |set| set["checked_at"] != before);
+    }
+
+    let ninth = other.generation(9);
+    other.promote("HEAD");
+    daemon.until_served(&ninth);
+    assert_eq!(daemon.guardrails(), ["gen-9"]);
+}
+
 #[test]
 fn an_object_that_comes_later_is_waited_for() {
     let repo = Repo::serving();

@@ -373,3 +373,35 @@ fn what_this_release_promoted_or_moved_there_keeps_all_its_rules() {
     let set = daemon.until_rejected(&forged);
     assert_eq!(set["rejected"]["findings"][0]["code"], "RG119");
 }
+
+#[test]
+fn an_environment_that_only_an_invalid_publish_branch_names_has_no_state_and_is_not_served() {
+    let repo = Repo::serving();
+    let first = repo.git(&["rev-parse", "production"]);
+    repo.write(
+        "refguard.yaml",
+        "apiVersion: refguard/v1\nkind: Repository\n\
+         environments: [{name: production}, {name: live}]\n",
+    );
+    repo.broken();
+    repo.git(&["branch", "live", &first]);
+    let daemon = Daemon::start(&repo.path(), &[]);
+    let served = daemon.until_served(&first);
+    daemon.until("looked at again", |set| {
+        set["checked_at"] != served["checked_at"]
+    });
+    let status = daemon.get("/v1/status").json();
+    // What its settings name is listed at most.
+    for set in status["sets"].as_array().unwrap() {
+        let is_served = set["commit"].is_string();
+        assert_eq!(is_served, set["name"] == "production", "{status}");
+    }
+    assert_ne!(daemon.get("/readyz?set=live").status, 200);
+    assert_eq!(daemon.stop().code(), Some(0));
+    let kept: Vec<String> = fs::read_dir(repo.path().join(".git/refguard"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("live"))
+        .collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
