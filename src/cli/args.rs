@@ -40,7 +40,7 @@ pub(super) struct TimeArgs {
 
 impl TimeArgs {
     /// The style, which tells times so.
-    pub(super) fn dress(&self, style: Style) -> Style {
+    pub(super) fn dress_time(&self, style: Style) -> Style {
         let is_near = style.columns.is_some() && !self.absolute;
         Style {
             now: is_near.then(Timestamp::now),
@@ -87,7 +87,7 @@ struct PlaceArgs {
 
     /// Read a commit from git's object store: a branch, tag, hash, or anything git understands; or
     /// what was in production at a time: RFC 3339, a date, or 24h (ago)
-    #[arg(long, value_name = "REV", add = completion::revisions())]
+    #[arg(long, value_name = "REV", add = completion::complete_revisions())]
     at: Option<String>,
 }
 
@@ -143,7 +143,7 @@ pub(super) struct EnvArgs {
         visible_alias = "environment",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     pub environment: String,
 }
@@ -156,7 +156,7 @@ pub(super) struct AskedSetArgs {
 
     /// Ask the set of a revision, or what was in the environment at a time: RFC 3339, a date, or
     /// 24h (ago)
-    #[arg(long, value_name = "REV", add = completion::revisions())]
+    #[arg(long, value_name = "REV", add = completion::complete_revisions())]
     at: Option<String>,
 
     /// Ask the work tree: tracked and untracked files, not ignored ones
@@ -211,27 +211,27 @@ impl AskedSetArgs {
 #[derive(Debug, Args)]
 pub(super) struct ContextArgs {
     /// The team's alias
-    #[arg(long, value_name = "TEAM", add = completion::values(Dimension::Team))]
+    #[arg(long, value_name = "TEAM", add = completion::complete_values(Dimension::Team))]
     team: Option<String>,
 
     /// The key's alias
-    #[arg(long, value_name = "KEY", add = completion::values(Dimension::Key))]
+    #[arg(long, value_name = "KEY", add = completion::complete_values(Dimension::Key))]
     key: Option<String>,
 
     /// The model
-    #[arg(long, value_name = "MODEL", add = completion::values(Dimension::Model))]
+    #[arg(long, value_name = "MODEL", add = completion::complete_values(Dimension::Model))]
     model: Option<String>,
 
     /// A tag (repeatable)
-    #[arg(long = "tag", value_name = "TAG", add = completion::values(Dimension::Tag))]
+    #[arg(long = "tag", value_name = "TAG", add = completion::complete_values(Dimension::Tag))]
     tags: Vec<String>,
 
     /// The user whose key it is
-    #[arg(long, value_name = "USER", add = completion::values(Dimension::User))]
+    #[arg(long, value_name = "USER", add = completion::complete_values(Dimension::User))]
     user: Option<String>,
 
     /// The tool that it calls: server/tool of an MCP call
-    #[arg(long, value_name = "TOOL", add = completion::values(Dimension::Tool))]
+    #[arg(long, value_name = "TOOL", add = completion::complete_values(Dimension::Tool))]
     tool: Option<String>,
 
     /// The request as JSON: {"team":…,"key":…,"model":…,"tags":[…],"user":…,"tool":…}
@@ -287,7 +287,7 @@ impl FileArgs {
     ///
     /// # Errors
     /// Where one is not below the root.
-    pub(super) fn choose(
+    pub(super) fn choose_files(
         &self,
         shell: &Shell,
         workspace: &Workspace,
@@ -300,7 +300,7 @@ impl FileArgs {
 
 impl ChosenFiles {
     /// Whether a file is one of them, or below one; each is, where none was typed.
-    pub(super) fn has(&self, file: &str) -> bool {
+    pub(super) fn has_file(&self, file: &str) -> bool {
         let is_below = |chosen: &String| {
             chosen.is_empty()
                 || file
@@ -311,10 +311,13 @@ impl ChosenFiles {
     }
 
     /// The first that holds none of some files.
-    pub(super) fn unmet<'f>(&self, files: impl Iterator<Item = &'f str> + Clone) -> Option<&str> {
+    pub(super) fn unmet_names<'f>(
+        &self,
+        files: impl Iterator<Item = &'f str> + Clone,
+    ) -> Option<&str> {
         let holds = |chosen: &&String| {
             let one = Self(vec![(*chosen).clone()]);
-            !files.clone().any(|file| one.has(file))
+            !files.clone().any(|file| one.has_file(file))
         };
         self.0.iter().find(holds).map(String::as_str)
     }
@@ -328,7 +331,7 @@ pub(super) struct LevelArgs {
         long = "level",
         value_name = "RULE=LEVEL",
         value_parser = parse_level,
-        add = completion::levels(),
+        add = completion::complete_levels(),
     )]
     levels: Vec<(String, Level)>,
 
@@ -461,7 +464,7 @@ impl LogArgs {
     ///
     /// # Errors
     /// Where standard input is named twice.
-    pub(super) fn selection(&self, logs: Vec<String>) -> anyhow::Result<LogSelection> {
+    pub(super) fn log_selection(&self, logs: Vec<String>) -> anyhow::Result<LogSelection> {
         if logs.iter().filter(|log| *log == "-").count() > 1 {
             anyhow::bail!("standard input can be read once: `-` is given twice");
         }

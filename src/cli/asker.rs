@@ -180,10 +180,10 @@ impl<'a> Asker<'a> {
     ) -> impl Iterator<Item = (&'a str, Result<Answer>)> + use<'a, 's> {
         self.daemons
             .iter()
-            .map(move |(daemon, address)| (*daemon, self.ask(address, method, path)))
+            .map(move |(daemon, address)| (*daemon, self.ask_daemon(address, method, path)))
     }
 
-    fn ask(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
+    fn ask_daemon(&self, address: &Address<'_>, method: &str, path: &str) -> Result<Answer> {
         let token = self.token.as_deref();
         let deadline = Deadline::from_now(ANSWER);
         let request = |host: &str| write_request(host, method, path, token);

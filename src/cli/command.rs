@@ -90,7 +90,9 @@ impl Parsed {
     /// # Errors
     /// Where they are wrong, and where they ask for the help or the version.
     pub(super) fn from_process() -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches().map_err(suggest_by_meaning)?;
+        let matches = build_command()
+            .try_get_matches()
+            .map_err(suggest_by_meaning)?;
         Ok(Self {
             json: asks_for_json(&matches),
             cli: Cli::from_arg_matches(&matches)?,
@@ -144,13 +146,15 @@ impl Parsed {
             Verb::Schema(args) => verbs::schema::run(&args),
             Verb::Explain(args) => verbs::explain::run(&shell, &args),
             Verb::Completions(args) => verbs::completions::run(&args),
-            Verb::Man(args) => verbs::man::run(&args, command(), related_verbs, verb_by_meaning),
+            Verb::Man(args) => {
+                verbs::man::run(&args, build_command(), related_verbs, verb_by_meaning)
+            }
         }
     }
 }
 
 /// The command as clap sees it.
-pub(super) fn command() -> clap::Command {
+pub(super) fn build_command() -> clap::Command {
     let command = Cli::command();
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\nCommands:\n{}\n\
@@ -273,7 +277,7 @@ fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
         return error;
     };
     let near = match error.get(ContextKind::SuggestedSubcommand) {
-        None => near_verb(&command(), typed),
+        None => near_verb(&build_command(), typed),
         Some(_) => None,
     };
     let meant = verb_by_meaning(typed).map(str::to_owned);
@@ -288,7 +292,7 @@ fn suggest_by_meaning(mut error: clap::Error) -> clap::Error {
 /// no verb is spelled nearly alike.
 fn verb_by_meaning(typed: &str) -> Option<&'static str> {
     let words = MEANT.iter().map(|(word, _)| *word);
-    let near = || match near_verb(&command(), typed) {
+    let near = || match near_verb(&build_command(), typed) {
         None => did_you_mean(typed, words),
         Some(_) => None,
     };

@@ -27,7 +27,7 @@ const PROMOTIONS: usize = 50;
 const ENVIRONMENT: [&str; 2] = ["--env", "--environment"];
 
 /// Answers a shell that asks, and ends the process; returns where a verb is to run.
-pub(super) fn answer(command: fn() -> clap::Command) {
+pub(super) fn answer_shell(command: fn() -> clap::Command) {
     CompleteEnv::with_factory(command)
         .var(VARIABLE)
         .completer(PROGRAM)
@@ -35,8 +35,8 @@ pub(super) fn answer(command: fn() -> clap::Command) {
 }
 
 /// The policies of the set.
-pub(super) fn policies() -> ArgValueCandidates {
-    offer(|| {
+pub(super) fn complete_policies() -> ArgValueCandidates {
+    offer_candidates(|| {
         let engine = set_at_hand()?;
         Some(
             engine
@@ -50,8 +50,8 @@ pub(super) fn policies() -> ArgValueCandidates {
 }
 
 /// The guardrails that the catalog lists or a policy adds.
-pub(super) fn guardrails() -> ArgValueCandidates {
-    offer(|| {
+pub(super) fn complete_guardrails() -> ArgValueCandidates {
+    offer_candidates(|| {
         let engine = set_at_hand()?;
         let set = engine.set();
         let listed = set.catalog.guardrail_names().map(|name| &**name);
@@ -62,8 +62,8 @@ pub(super) fn guardrails() -> ArgValueCandidates {
 }
 
 /// The values of a dimension that the catalog lists, without patterns.
-pub(super) fn values(dimension: Dimension) -> ArgValueCandidates {
-    offer(move || {
+pub(super) fn complete_values(dimension: Dimension) -> ArgValueCandidates {
+    offer_candidates(move || {
         let engine = set_at_hand()?;
         let listed = engine.set().catalog.values[dimension].as_ref()?;
         Some(
@@ -77,17 +77,17 @@ pub(super) fn values(dimension: Dimension) -> ArgValueCandidates {
 }
 
 /// The environments.
-pub(super) fn environments() -> ArgValueCandidates {
-    offer(|| {
-        let names = workspace()?.environment_refs().ok()?;
+pub(super) fn complete_environments() -> ArgValueCandidates {
+    offer_candidates(|| {
+        let names = open_workspace()?.environment_refs().ok()?;
         Some(names.into_iter().map(|(name, _)| name).collect())
     })
 }
 
 /// The numbers of the newest promotions to the environment that the line names.
-pub(super) fn promotions() -> ArgValueCandidates {
+pub(super) fn complete_promotions() -> ArgValueCandidates {
     let named = || {
-        let workspace = workspace()?;
+        let workspace = open_workspace()?;
         let environment = value_of(&ENVIRONMENT).unwrap_or_else(|| PRODUCTION.to_owned());
         let numbers = newest_promotions(&workspace, &environment)?;
         Some(
@@ -101,9 +101,9 @@ pub(super) fn promotions() -> ArgValueCandidates {
 }
 
 /// Revisions: branches and tags, and the newest promotions to each environment.
-pub(super) fn revisions() -> ArgValueCandidates {
+pub(super) fn complete_revisions() -> ArgValueCandidates {
     offer_with_help(|| {
-        let workspace = workspace()?;
+        let workspace = open_workspace()?;
         let mut found = branches_and_tags(&workspace).unwrap_or_default();
         for (environment, _) in workspace.environment_refs().ok()? {
             let promotions = newest_promotions(&workspace, &environment).unwrap_or_default();
@@ -115,7 +115,7 @@ pub(super) fn revisions() -> ArgValueCandidates {
 }
 
 /// The rules, by name and by code.
-pub(super) fn rules() -> ArgValueCandidates {
+pub(super) fn complete_rules() -> ArgValueCandidates {
     offer_with_help(|| {
         let rules = ops::all_rules();
         let both = rules
@@ -129,7 +129,7 @@ pub(super) fn rules() -> ArgValueCandidates {
 }
 
 /// The rules whose level can be set, as the beginning of `RULE=LEVEL`.
-pub(super) fn levels() -> ArgValueCandidates {
+pub(super) fn complete_levels() -> ArgValueCandidates {
     offer_with_help(|| {
         let rules = ops::all_rules().into_iter();
         let rules = rules.filter(|rule| rule.severity == Severity::Warning);
@@ -141,7 +141,9 @@ pub(super) fn levels() -> ArgValueCandidates {
     })
 }
 
-fn offer(find: impl Fn() -> Option<Vec<String>> + Send + Sync + 'static) -> ArgValueCandidates {
+fn offer_candidates(
+    find: impl Fn() -> Option<Vec<String>> + Send + Sync + 'static,
+) -> ArgValueCandidates {
     let named = move || {
         Some(
             find()?
@@ -174,7 +176,7 @@ fn offer_with_help(
 
 /// The set of the work tree; where that has errors, the one in production.
 fn set_at_hand() -> Option<Arc<Engine>> {
-    let (workspace, mut sets) = (workspace()?, TrackedSet::default());
+    let (workspace, mut sets) = (open_workspace()?, TrackedSet::default());
     let mut read = |source: Source| {
         let judged = workspace
             .judge(&source, Rules::OfThen, &mut sets, &NoProgress)
@@ -192,7 +194,11 @@ fn newest_promotions(workspace: &Workspace, environment: &str) -> Option<Vec<(u6
         .promotions
         .get(PROMOTIONS - 1)
         .map(|promotion| promotion.commit.id);
-    let end = last.and_then(|last| ledger.entries().position(|entry| entry.commit() == last));
+    let end = last.and_then(|last| {
+        ledger
+            .list_entries()
+            .position(|entry| entry.commit() == last)
+    });
     let entries = end.map_or(usize::MAX, |end| end + 1);
     let page = workspace
         .log_page(environment, &ledger, None, entries)
@@ -227,12 +233,12 @@ fn branches_and_tags(workspace: &Workspace) -> Option<Vec<(String, String)>> {
     Some(names.collect())
 }
 
-fn workspace() -> Option<Workspace> {
-    Workspace::open(&folder()).ok()
+fn open_workspace() -> Option<Workspace> {
+    Workspace::open(&chosen_folder()).ok()
 }
 
 /// The folder that `-C` names on the line, else the one that the shell is in.
-fn folder() -> PathBuf {
+fn chosen_folder() -> PathBuf {
     value_of(&["-C"]).map_or_else(|| Path::new(".").to_owned(), PathBuf::from)
 }
 

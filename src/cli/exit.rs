@@ -104,7 +104,7 @@ fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {
 
 /// Prints an error with its causes and gives its exit code. With `json`, the error goes to stdout
 /// too, as an object, unless the verb wrote its results there already.
-pub(super) fn report(error: &anyhow::Error, color: Color, json: bool) -> Exit {
+pub(super) fn report_error(error: &anyhow::Error, color: Color, json: bool) -> Exit {
     let kind = ErrorKind::of(error);
     if kind == ErrorKind::ReaderGone {
         return kind.exit();

@@ -24,7 +24,7 @@ pub use exit::Exit;
 
 /// Parses the command line, runs the verb, and says how the process is to end.
 pub fn main() -> Exit {
-    completion::answer(command);
+    completion::answer_shell(command);
     let parsed = match command::Parsed::from_process() {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -44,10 +44,10 @@ pub fn main() -> Exit {
     let (color, json) = (parsed.color(), parsed.json);
     parsed
         .run()
-        .unwrap_or_else(|error| exit::report(&error, color, json))
+        .unwrap_or_else(|error| exit::report_error(&error, color, json))
 }
 
 /// The command as clap sees it: for tests of the help texts.
 pub fn command() -> Command {
-    command::command()
+    command::build_command()
 }

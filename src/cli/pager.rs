@@ -17,14 +17,14 @@ const NO_PROGRAM: [i32; 2] = [126, 127];
 
 /// Shows a text; false where it is still to be written: it is short, this is no terminal, or there
 /// is no pager.
-pub(super) fn show(text: &str) -> bool {
+pub(super) fn show_text(text: &str) -> bool {
     if !io::stdout().is_terminal() || is_short(text) {
         return false;
     }
     let Some(pager) = choose_pager() else {
         return false;
     };
-    page(text, &pager).unwrap_or(false)
+    page_text(text, &pager).unwrap_or(false)
 }
 
 /// Whether a text fits the terminal, with a line for the next prompt.
@@ -61,7 +61,7 @@ fn pager_of_git() -> Option<OsString> {
 }
 
 /// Gives a text to a pager and waits for its end; false where it could not be started.
-fn page(text: &str, pager: &OsString) -> io::Result<bool> {
+fn page_text(text: &str, pager: &OsString) -> io::Result<bool> {
     // The terminal interrupts the pager and this program alike, and the pager may go on.
     let ignored = signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)))?;
     let mut command = Command::new("sh");

@@ -66,7 +66,7 @@ impl Shell {
     /// As stdout reports.
     pub(super) fn write_page(&self, text: &str) -> io::Result<()> {
         let text = output::fit_text(text, print::choose_style(self.color).columns);
-        match self.pages && pager::show(&text) {
+        match self.pages && pager::show_text(&text) {
             true => Ok(()),
             false => print::write_results(&text),
         }

@@ -152,7 +152,7 @@ impl History {
         let ledger = workspace.ledger_now(environment, self.known_ledger(environment))?;
         self.remember_ledger(environment, ledger.clone());
 
-        let entries = || ledger.entries().map(identify_entry);
+        let entries = || ledger.list_entries().map(identify_entry);
         let found = match When::parse_time(when) {
             None => None,
             Some(When::Promotion(number)) => entries().find(|(_, of)| *of == Some(number)),
@@ -242,7 +242,7 @@ impl History {
                 let blob = repo
                     .item_at(tree, &path)
                     .map_err(unreadable)?
-                    .and_then(|it| it.blob());
+                    .and_then(|it| it.blob_id());
                 let Some(blob) = blob else {
                     return Err(NoHistory::NotFound(format!("there is no file `{file}`")));
                 };

@@ -456,7 +456,7 @@ impl Clients {
     /// # Errors
     /// Where the id is another token's, which is `accepted` still, or there is no place for one
     /// more client.
-    pub fn put(
+    pub fn put_report(
         &self,
         id: &str,
         owner: Owner,
@@ -471,7 +471,7 @@ impl Clients {
     ///
     /// # Errors
     /// Where there is none, or it is another token's and not lost.
-    pub fn remove(&self, id: &str, owner: Owner) -> Result<(), Kept> {
+    pub fn remove_client(&self, id: &str, owner: Owner) -> Result<(), Kept> {
         lock_unpoisoned(&self.0).remove_client(Moment::now(), id, owner)
     }
 
@@ -483,14 +483,14 @@ impl Clients {
     }
 
     /// Every client of a set, or of all sets, by id.
-    pub fn list(&self, set: Option<&str>) -> Vec<ListedClient> {
+    pub fn list_clients(&self, set: Option<&str>) -> Vec<ListedClient> {
         let wanted =
             |client: &Client| set.is_none_or(|set| client.report.set.as_deref() == Some(set));
         lock_unpoisoned(&self.0).list_clients(Moment::now(), wanted)
     }
 
     /// How many there are.
-    pub fn tally(&self) -> ClientTally {
+    pub fn tally_clients(&self) -> ClientTally {
         lock_unpoisoned(&self.0).tally_clients(Moment::now())
     }
 }
@@ -527,7 +527,12 @@ mod tests {
             }
         }
 
-        fn put(&mut self, id: &str, owner: Owner, commit: &str) -> Result<(), ReportRefused> {
+        fn put_report(
+            &mut self,
+            id: &str,
+            owner: Owner,
+            commit: &str,
+        ) -> Result<(), ReportRefused> {
             self.put_sized(id, owner, commit, 100)
         }
 

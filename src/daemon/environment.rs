@@ -101,13 +101,16 @@ impl Judged {
 
 impl EnvironmentRefs {
     fn own_refs(environment: &str) -> Result<Self, RepoError> {
-        let (branch, ledger) = (RefName::branch(environment)?, RefName::ledger(environment)?);
+        let (branch, ledger) = (
+            RefName::of_branch(environment)?,
+            RefName::of_ledger(environment)?,
+        );
         Ok(Self { branch, ledger })
     }
 
     /// The copies that a fetch from a remote leaves.
     fn remote_refs(environment: &str, remote: &str) -> Result<Self, RepoError> {
-        let branch = RefName::branch(environment)?.tracking(remote)?;
+        let branch = RefName::of_branch(environment)?.tracking_copy(remote)?;
         Ok(Self {
             branch,
             ledger: RefName::remote_ledger(remote, environment)?,

@@ -114,7 +114,7 @@ impl Worker {
     fn fetch_once(&self, lost: &mut BTreeSet<String>) -> Result<Vec<RefName>, RepoError> {
         let mut branches = lock_unpoisoned(&self.branches).clone();
         let remote = self.fetch.remote.as_str();
-        let repo = Repo::open(&self.dir, &self.env)?.following(Some(remote));
+        let repo = Repo::open_at(&self.dir, &self.env)?.with_remote(Some(remote));
         if matches!(
             repo.publish_branch(),
             Err(RepoError::UnnamedPublishBranch { .. })

@@ -389,7 +389,7 @@ impl Follower {
             served: known(),
         });
         if let Some(fetcher) = &self.fetcher {
-            let branches = found.declared.iter().map(|name| RefName::branch(name));
+            let branches = found.declared.iter().map(|name| RefName::of_branch(name));
             fetcher.set_branches(branches.filter_map(Result::ok).collect());
         }
         found

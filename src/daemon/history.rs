@@ -22,7 +22,7 @@ use crate::ops::{
     Address, Compared, LogPage, NoProgress, Publication, PublishedTip, VersionHistory,
     VersionIndex, VersionList, Which, Workspace,
 };
-use crate::repo::{Ledger, Repo, unseal, write_sealed};
+use crate::repo::{Ledger, Repo, unseal_bytes, write_sealed};
 
 /// The file that keeps the index of versions.
 const KEPT: &str = "versions";
@@ -435,7 +435,7 @@ impl History {
     /// The index that an earlier daemon has kept.
     fn read_kept(&self) -> Option<Vec<u8>> {
         let folder = lock_unpoisoned(&self.folder).clone()?;
-        unseal(read_private_file(&folder.path.join(KEPT), MAX_KEPT_BYTES).ok()??)
+        unseal_bytes(read_private_file(&folder.path.join(KEPT), MAX_KEPT_BYTES).ok()??)
     }
 
     /// Keeps what the first walk came to, so that the next start need not walk again: it goes on

@@ -169,7 +169,7 @@ impl Hub {
 
     /// Everything that the daemon says of itself.
     pub fn status(&self) -> Status {
-        self.status_beside(&self.clients.tally())
+        self.status_beside(&self.clients.tally_clients())
     }
 
     /// The same, with the followers as they were counted.

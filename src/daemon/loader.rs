@@ -310,10 +310,10 @@ impl Worker {
         // What only older rules take is judged whole each time, so that what is said against it is
         // complete.
         self.served_tree = self.reader.tree().filter(|_| newer.is_empty());
-        let files = self.reader.sources();
+        let files = self.reader.list_sources();
         let made = order
             .repo
-            .commit(order.commit)
+            .find_commit(order.commit)
             .ok()
             .map(|commit| commit.committer.time.seconds);
         let made = made.and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -342,17 +342,17 @@ impl Worker {
                 Some(error.to_string()),
             ),
         };
-        let retreat = match (&untold, newest.last()) {
+        let retreat = match (&untold, newest.last_promotion()) {
             // Nothing is known, which is not the same as nothing.
             (Some(_), None) => None,
             (_, last) => self.find_retreat(repo, last),
         };
         let promotion = newest.at(commit);
-        let counting = promotion.or_else(|| newest.last());
+        let counting = promotion.or_else(|| newest.last_promotion());
 
         Standing {
             promotion: promotion.map(|promotion| promotion.record.number),
-            hold: newest.hold().map(|(promotion, reason)| Hold {
+            hold: newest.standing_hold().map(|(promotion, reason)| Hold {
                 reason: reason.to_owned(),
                 since: promotion.commit.committer.time.to_string(),
             }),
@@ -401,10 +401,10 @@ impl Worker {
             delta.filter(|delta| delta.from.is_some() && self.served_tree == delta.from);
         let patched = of_served
             .zip(order.served.as_ref())
-            .and_then(|(delta, served)| self.reader.patch(&order.repo, &delta, &served.full));
+            .and_then(|(delta, served)| self.reader.patch_set(&order.repo, &delta, &served.full));
         match patched.filter(|engine| !engine.set().is_empty()) {
             Some(engine) => Outcome::Good(engine, Vec::new()),
-            None => judge_load(self.reader.loaded(&order.repo), release).map_value(make_engine),
+            None => judge_load(self.reader.load_all(&order.repo), release).map_value(make_engine),
         }
     }
 }

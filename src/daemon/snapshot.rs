@@ -189,7 +189,7 @@ impl Snapshot {
     }
 
     /// The version of one of its policies.
-    pub fn number(&self, history: &History, name: &str) -> Option<u64> {
+    pub fn number_of(&self, history: &History, name: &str) -> Option<u64> {
         let (id, policy) = self.set().find_policy(name)?;
         self.numbers(history)?
             .number_of(id, || (&policy.name, &policy.digest))

@@ -173,7 +173,7 @@ fn file_identity(path: &Path) -> Option<Identity> {
 }
 
 #[cfg(not(unix))]
-fn identity(path: &Path) -> Option<Identity> {
+fn file_identity(path: &Path) -> Option<Identity> {
     fs::metadata(path)
         .ok()
         .filter(fs::Metadata::is_dir)

@@ -110,7 +110,7 @@ fn tell_stranger(sets: &[SetStatus], unserved: Option<Unserved>) -> Result<Respo
 /// Prometheus metrics.
 async fn answer_metrics(call: Call<AnyQuery>) -> Result<Response, Problem> {
     let hub = &call.app.hub;
-    let tally = hub.clients().tally();
+    let tally = hub.clients().tally_clients();
     let text = hub.metrics().render(&hub.status_beside(&tally), &tally);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

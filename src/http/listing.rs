@@ -243,7 +243,7 @@ fn with_version(hub: &Hub, snapshot: &Snapshot, name: &str, mut object: Value) -
     if let Some(object) = object.as_object_mut() {
         object.insert(
             "version".to_owned(),
-            json!(snapshot.number(hub.history(), name)),
+            json!(snapshot.number_of(hub.history(), name)),
         );
     }
     object
@@ -268,7 +268,7 @@ async fn answer_policy(call: Call<NoQuery, String>) -> Result<Response, Problem>
         object.insert("promotion".to_owned(), json!(origin.promotion));
         object.insert(
             "number".to_owned(),
-            json!(snapshot.number(call.app.hub.history(), name)),
+            json!(snapshot.number_of(call.app.hub.history(), name)),
         );
     }
     Ok(answer_json(&snapshot, StatusCode::OK, to_json(&shown)?))

@@ -35,7 +35,7 @@ pub use history::blame::{Blame, BlameEvent, BlameKind, BlameRequest, SkippedEntr
 pub use history::compare::Compared;
 pub use history::draft::Draft;
 pub use history::log::{LogEntry, LogPage, PassedGate, PromotionLog};
-pub use history::pins::pin;
+pub use history::pins::pin_version;
 pub use history::status::{
     Coming, DocumentChange, EnvironmentStatus, ExpiringAttachment, HoldStatus, PolicyChanges,
     Problem, PublishedStatus, Status,
@@ -53,7 +53,7 @@ pub use hook::{
 };
 pub use source::import::{Committed, ImportReport, import_litellm};
 pub use source::import_database::{DatabaseReport, import_litellm_database};
-pub use source::init::{Initialised, init, init_here};
+pub use source::init::{Initialised, init_here, init_repository};
 #[cfg(feature = "daemon")]
 pub(crate) use source::judged::release_of;
 pub use source::judged::{Judged, judge_nothing};

@@ -29,7 +29,10 @@ pub fn format_blame(blame: &Blame, style: Style) -> String {
     let environment = escape_terminal(&blame.environment);
     let mut text = match blame.events.is_empty() {
         true => format!("{request} {} ({looked})\n", tell_nothing(blame, &paint)),
-        false => format!("{request}, in {environment}: {} ({looked})\n", told(blame)),
+        false => format!(
+            "{request}, in {environment}: {} ({looked})\n",
+            tell_times(blame)
+        ),
     };
 
     let mut events = blame.events.iter().peekable();
@@ -92,7 +95,7 @@ fn tell_nothing(blame: &Blame, paint: &Paint) -> String {
 }
 
 /// How many events there are, and of how many promotions.
-fn told(blame: &Blame) -> String {
+fn tell_times(blame: &Blame) -> String {
     let moves: BTreeSet<(&str, &str)> = blame
         .events
         .iter()

@@ -18,13 +18,13 @@ pub fn matrix_human(matrix: &Matrix, style: Style) -> String {
     let rows: Vec<Vec<String>> = matrix
         .rows
         .iter()
-        .map(|row| cells(matrix, row, ", "))
+        .map(|row| row_cells(matrix, row, ", "))
         .collect();
     format_table(&header, &rows, style)
 }
 
 /// The cells of a row: the names of each dimension, then what they get.
-fn cells(matrix: &Matrix, row: &Row, between: &str) -> Vec<String> {
+fn row_cells(matrix: &Matrix, row: &Row, between: &str) -> Vec<String> {
     let names = matrix
         .by
         .iter()
@@ -44,7 +44,7 @@ pub fn matrix_csv(matrix: &Matrix) -> String {
     header.push("guardrails".to_owned());
     let mut text = csv_line(&header);
     for row in &matrix.rows {
-        let mut cells = cells(matrix, row, ", ");
+        let mut cells = row_cells(matrix, row, ", ");
         if row.guardrails.is_empty() {
             cells.pop();
             cells.push(String::new());

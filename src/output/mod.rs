@@ -65,7 +65,7 @@ pub use replay::{replay_human, replay_markdown};
 pub use resolution::format_resolution;
 pub use review::{
     NamedRow, ReviewObject, loss_words, named_rows, review_human, review_markdown, review_object,
-    verdict,
+    verdict_line,
 };
 pub use rules::{RulesObject, format_rule, rules_markdown, rules_object};
 pub use safeguards::{more_cases, safeguards_human, safeguards_markdown};

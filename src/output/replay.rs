@@ -22,7 +22,7 @@ const LATER: usize = 3;
 /// The rows in sentences, losses first.
 pub fn replay_human(replay: &Replay, style: Style) -> String {
     let paint = Paint(style);
-    let mut text = format!("{}\n", paint.strong(&verdict(replay)));
+    let mut text = format!("{}\n", paint.strong(&verdict_line(replay)));
     for group in replay.groups.iter().take(GROUPS) {
         let mark = if group.lost.is_empty() {
             paint.good("+")
@@ -85,7 +85,7 @@ pub fn replay_human(replay: &Replay, style: Style) -> String {
 pub fn replay_markdown(replay: &Replay) -> String {
     let mut text = format!(
         "### What this change would have done to logged requests\n\n{}\n",
-        verdict(replay)
+        verdict_line(replay)
     );
     let table = replay_table(replay);
     if !table.is_empty() {
@@ -138,7 +138,7 @@ pub(super) fn replay_table(replay: &Replay) -> String {
         .to_owned();
     for group in replay.groups.iter().take(GROUPS) {
         let cell = |name: &Option<String>| name.as_deref().map_or("*none*".to_owned(), code);
-        let gains = match (names(&group.gained, &code), group.pipelines) {
+        let gains = match (join_names(&group.gained, &code), group.pipelines) {
             (gains, false) => gains,
             (gains, true) if gains.is_empty() => "*other pipelines*".to_owned(),
             (gains, true) => format!("{gains}, *other pipelines*"),
@@ -148,7 +148,7 @@ pub(super) fn replay_table(replay: &Replay) -> String {
             group.rows,
             cell(&group.context.team),
             cell(&group.context.model),
-            names(&group.lost, &code),
+            join_names(&group.lost, &code),
             clip_text(&rest_words(group, &code), 4 * NAME)
         ));
     }
@@ -163,7 +163,7 @@ pub(super) fn replay_table(replay: &Replay) -> String {
 }
 
 /// Everything in a sentence.
-pub(super) fn verdict(replay: &Replay) -> String {
+pub(super) fn verdict_line(replay: &Replay) -> String {
     let rows = |number: u64| match number {
         1 => "1 row".to_owned(),
         number => format!("{number} rows"),
@@ -258,11 +258,11 @@ fn group_words(group: &Group, code: Code<'_>) -> String {
     let is_one = group.rows == 1;
     if !group.lost.is_empty() {
         let verb = if is_one { "loses" } else { "lose" };
-        verbs.push(format!("{verb} {}", names(&group.lost, code)));
+        verbs.push(format!("{verb} {}", join_names(&group.lost, code)));
     }
     if !group.gained.is_empty() {
         let verb = if is_one { "gains" } else { "gain" };
-        verbs.push(format!("{verb} {}", names(&group.gained, code)));
+        verbs.push(format!("{verb} {}", join_names(&group.gained, code)));
     }
     if group.pipelines {
         verbs.push(
@@ -282,7 +282,7 @@ fn group_words(group: &Group, code: Code<'_>) -> String {
     format!("{rows} of {} {}", whose.join(", "), verbs.join(", "))
 }
 
-fn names(list: &[String], code: Code<'_>) -> String {
+fn join_names(list: &[String], code: Code<'_>) -> String {
     let mut words: Vec<String> = list.iter().take(NAMES).map(|name| code(name)).collect();
     if list.len() > NAMES {
         words.push(format!("{} more", list.len() - NAMES));
@@ -299,12 +299,12 @@ fn rest_words(group: &Group, code: Code<'_>) -> String {
             parts.push(format!(
                 "{} {}",
                 dimension.context_field(),
-                names(values, code)
+                join_names(values, code)
             ));
         }
     }
     if !group.requested.is_empty() {
-        parts.push(format!("naming {}", names(&group.requested, code)));
+        parts.push(format!("naming {}", join_names(&group.requested, code)));
     }
     parts.join("; ")
 }

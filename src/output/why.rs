@@ -72,7 +72,7 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
         why.policies.iter().partition(|policy| policy.gives);
     for giver in &giving {
         let via = giver.matched_via.as_deref().unwrap_or_default();
-        let (name, place) = named(giver, &paint);
+        let (name, place) = name_policy(giver, &paint);
         text.push_str(&format!(
             "  {name} ({place}) gives it: {}\n",
             escape_terminal(via)
@@ -89,7 +89,7 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
         (false, false) => SHOWN.min(others.len()),
     };
     for giver in others.iter().take(shown) {
-        let (name, place) = named(giver, &paint);
+        let (name, place) = name_policy(giver, &paint);
         text.push_str(&format!("  {name} ({place}) could give it, but:\n"));
         giver
             .obstacles
@@ -119,7 +119,7 @@ pub fn format_why(why: &Why, all: bool, style: Style) -> String {
     text
 }
 
-fn named(giver: &Giver, paint: &Paint) -> (String, String) {
+fn name_policy(giver: &Giver, paint: &Paint) -> (String, String) {
     let name = paint.strong(&escape_terminal(&giver.policy));
     (
         name,

@@ -12,7 +12,7 @@ use super::parts::{
 };
 use crate::daemon::Change;
 use crate::ops::{ComingVersions, Foreseen, Review, ReviewedTests, Says};
-use crate::output::verdict;
+use crate::output::verdict_line;
 
 /// Findings, failed tests and owners that are shown.
 const MAX_SHOWN: usize = 50;
@@ -45,7 +45,7 @@ fn review_section(frame: &Frame, environment: &str, review: &Review) -> Markup {
         .find(|it| it.environment == environment);
     html! {
         section class={ "card " (if review.is_faulty() { "bad" } else { "verdict" }) } {
-            p.lead { (sentence_markup(&capitalise_word(&verdict(review)))) }
+            p.lead { (sentence_markup(&capitalise_word(&verdict_line(review)))) }
         }
         @match foreseen {
             Some(foreseen) => (gate_table(frame, foreseen)),

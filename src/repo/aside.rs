@@ -60,7 +60,7 @@ impl Repo {
     /// What was written under this name; `None` where it is not there, is larger than `limit`
     /// bytes, or is not as it was written.
     pub fn read_aside(&self, name: &AsideName, limit: u64) -> Option<Vec<u8>> {
-        let file = open_plain(&self.aside(name)).ok()?;
+        let file = open_plain(&self.aside_path(name)).ok()?;
         let found = file
             .metadata()
             .ok()
@@ -68,7 +68,7 @@ impl Repo {
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
         file.take(limit).read_to_end(&mut bytes).ok()?;
 
-        unseal(bytes)
+        unseal_bytes(bytes)
     }
 
     /// Writes a file of at most `limit` bytes, whole or not at all: beside the old one first, then
@@ -80,21 +80,22 @@ impl Repo {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RepoError> {
         let folder = self.common_dir().join("refguard");
-        seal(&folder, &name.0, limit, write).map_err(RepoError::io("write", self.aside(name)))
+        seal_bytes(&folder, &name.0, limit, write)
+            .map_err(RepoError::io_error("write", self.aside_path(name)))
     }
 
     /// When a file was written last; `None` where it is not there.
     pub(super) fn aside_written(&self, name: &AsideName) -> Option<SystemTime> {
-        fs::metadata(self.aside(name)).ok()?.modified().ok()
+        fs::metadata(self.aside_path(name)).ok()?.modified().ok()
     }
 
-    fn aside(&self, AsideName(name): &AsideName) -> PathBuf {
+    fn aside_path(&self, AsideName(name): &AsideName) -> PathBuf {
         self.common_dir().join("refguard").join(name)
     }
 }
 
 /// The content of a file that [`write_sealed`] wrote; `None` where it is not as it was written.
-pub fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+pub fn unseal_bytes(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let (checksum, content) = bytes.split_at_checked(CHECKSUM)?;
     if *Sha256::digest(content) != *checksum {
         return None;
@@ -108,10 +109,10 @@ pub fn unseal(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// # Errors
 /// Where the folder cannot be made or written.
 pub fn write_sealed(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    seal(folder, name, u64::MAX, |out| out.write_all(content))
+    seal_bytes(folder, name, u64::MAX, |out| out.write_all(content))
 }
 
-fn seal(
+fn seal_bytes(
     folder: &Path,
     name: &str,
     limit: u64,
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(git.read_aside(&name, LIMIT), Some(b"two".to_vec()));
         assert_eq!(git.read_aside(&name, 34), None, "larger than the limit");
 
-        let path = git.aside(&name);
+        let path = git.aside_path(&name);
         let sound = fs::read(&path).unwrap();
         for at in [0, 31, 32, sound.len() - 1] {
             let mut bytes = sound.clone();

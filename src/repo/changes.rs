@@ -13,7 +13,7 @@ use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::listing::{MAX_ENTRIES, is_dot, last_name};
-use super::tree::{TreeItem, named, two_entries};
+use super::tree::{TreeItem, entry_path, two_entries};
 use super::{BlobId, EntryKind, Repo, RepoError, TreeId, Wanted};
 
 /// More entries of a folder than this are looked through at once.
@@ -52,14 +52,14 @@ impl Repo {
         prefix: &str,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Change>, RepoError> {
-        self.tree_diffs()?.between(old, new, prefix, wanted)
+        self.tree_diffs()?.diff_trees(old, new, prefix, wanted)
     }
 
     /// For many diffs one after the other, of which each begins where the last ended.
     pub fn tree_diffs(&self) -> Result<TreeDiffs<'_>, RepoError> {
         Ok(TreeDiffs {
             repo: self,
-            odb: self.odb()?,
+            odb: self.object_database()?,
             kept: FxHashMap::default(),
         })
     }
@@ -75,7 +75,7 @@ pub struct TreeDiffs<'r> {
 
 impl TreeDiffs<'_> {
     /// As [`Repo::diff_trees`].
-    pub fn between(
+    pub fn diff_trees(
         &mut self,
         old: Option<TreeId>,
         new: Option<TreeId>,
@@ -87,15 +87,15 @@ impl TreeDiffs<'_> {
         let mut pending: Vec<Pair> = vec![(String::new(), folder(old)?, folder(new)?)];
         let (mut found, mut kept, mut seen) = (Vec::new(), FxHashMap::default(), 0);
         while let Some((at, old, new)) = pending.pop() {
-            let (before, after) = (self.folder(old)?, self.folder(new)?);
-            let entries = differing(&before, &after)?;
+            let (before, after) = (self.read_folder(old)?, self.read_folder(new)?);
+            let entries = differing_entries(&before, &after)?;
             refuse_two_entries(&at, &after, &entries)?;
             seen += entries.len();
             if seen > MAX_ENTRIES {
                 return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
             }
             for (old, new) in entries {
-                let (folders, change) = compare(&at, old, new, wanted);
+                let (folders, change) = compare_entries(&at, old, new, wanted);
                 pending.extend(folders);
                 found.extend(change);
             }
@@ -106,7 +106,7 @@ impl TreeDiffs<'_> {
         Ok(found)
     }
 
-    fn folder(&self, id: Option<TreeId>) -> Result<Rc<[u8]>, RepoError> {
+    fn read_folder(&self, id: Option<TreeId>) -> Result<Rc<[u8]>, RepoError> {
         let Some(id) = id else {
             return Ok(Rc::default());
         };
@@ -116,50 +116,50 @@ impl TreeDiffs<'_> {
         let object = self
             .odb
             .read(id.oid())
-            .map_err(RepoError::object(id.oid()))?;
+            .map_err(RepoError::object_error(id.oid()))?;
         if object.kind() == ObjectType::Tree {
             Ok(object.data().into())
         } else {
-            Err(malformed())
+            Err(report_malformed())
         }
     }
 }
 
 /// What an entry that is not the same on both sides comes to: folders to look into, or a change.
-fn compare(
+fn compare_entries(
     at: &str,
     old: Option<RawEntry<'_>>,
     new: Option<RawEntry<'_>>,
     wanted: Wanted<'_>,
 ) -> (Option<Pair>, Option<Change>) {
     let (old, new) = (
-        old.map(|entry| item(at, entry)),
-        new.map(|entry| item(at, entry)),
+        old.map(|entry| tree_item(at, entry)),
+        new.map(|entry| tree_item(at, entry)),
     );
-    let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
+    let Some(commits_between) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
         return (None, None);
     };
     let folder = |item: &Option<Item>| item.as_ref().and_then(|item| item.folder);
     let side = |item: &Option<Item>| {
         item.as_ref()
             .and_then(|it| it.side)
-            .filter(|side| wanted(&path, side.kind))
+            .filter(|side| wanted(&commits_between, side.kind))
     };
     let (old_folder, new_folder) = (folder(&old), folder(&new));
-    let enter = old_folder != new_folder && !is_dot(last_name(&path));
+    let enter = old_folder != new_folder && !is_dot(last_name(&commits_between));
     let (old, new) = (side(&old), side(&new));
     let change = (old != new).then(|| Change {
-        path: path.as_str().into(),
+        path: commits_between.as_str().into(),
         old,
         new,
     });
     (
-        enter.then(|| (format!("{path}/"), old_folder, new_folder)),
+        enter.then(|| (format!("{commits_between}/"), old_folder, new_folder)),
         change,
     )
 }
 
-fn malformed() -> RepoError {
+fn report_malformed() -> RepoError {
     RepoError::Objects {
         what: "read a tree".to_owned(),
         message: "it is malformed".to_owned(),
@@ -176,7 +176,7 @@ struct RawEntry<'a> {
 
 impl<'a> RawEntry<'a> {
     /// The first entry of a folder's bytes.
-    fn first(bytes: &'a [u8]) -> Result<Option<Self>, RepoError> {
+    fn first_entry(bytes: &'a [u8]) -> Result<Option<Self>, RepoError> {
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -193,7 +193,7 @@ impl<'a> RawEntry<'a> {
                 id,
             })
         };
-        parse().map(Some).ok_or_else(malformed)
+        parse().map(Some).ok_or_else(report_malformed)
     }
 
     fn is_folder(&self) -> bool {
@@ -201,7 +201,7 @@ impl<'a> RawEntry<'a> {
     }
 
     /// Git sorts a folder as if its name ended in a slash.
-    fn order(&self, other: &Self) -> Ordering {
+    fn git_order(&self, other: &Self) -> Ordering {
         let key = |entry: &Self| {
             entry
                 .name
@@ -221,7 +221,10 @@ fn length_of_first(bytes: &[u8]) -> Option<usize> {
 type Entries<'a> = (Option<RawEntry<'a>>, Option<RawEntry<'a>>);
 
 /// The entries of two folders that are not on both sides alike.
-fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>>, RepoError> {
+fn differing_entries<'a>(
+    mut old: &'a [u8],
+    mut new: &'a [u8],
+) -> Result<Vec<Entries<'a>>, RepoError> {
     let mut found = Vec::new();
     while old != new {
         let alike = common_entries(old, new);
@@ -229,12 +232,12 @@ fn differing<'a>(mut old: &'a [u8], mut new: &'a [u8]) -> Result<Vec<Entries<'a>
             old.get(alike..).unwrap_or_default(),
             new.get(alike..).unwrap_or_default(),
         );
-        let (left, right) = (RawEntry::first(old)?, RawEntry::first(new)?);
+        let (left, right) = (RawEntry::first_entry(old)?, RawEntry::first_entry(new)?);
         let order = match (&left, &right) {
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(left), Some(right)) => left.order(right),
+            (Some(left), Some(right)) => left.git_order(right),
         };
         let rest = |bytes: &'a [u8]| {
             bytes
@@ -270,7 +273,7 @@ fn refuse_two_entries(at: &str, folder: &[u8], entries: &[Entries<'_>]) -> Resul
 
     let mut names: FxHashSet<&[u8]> = FxHashSet::default();
     let mut rest = folder;
-    while let Some(entry) = RawEntry::first(rest)? {
+    while let Some(entry) = RawEntry::first_entry(rest)? {
         if !names.insert(entry.name) {
             return Err(two_entries(at, entry.name));
         }
@@ -319,16 +322,16 @@ struct Item {
     side: Option<Side>,
 }
 
-fn item(at: &str, entry: RawEntry<'_>) -> Item {
+fn tree_item(at: &str, entry: RawEntry<'_>) -> Item {
     let id = git2::Oid::from_bytes(entry.id).unwrap_or(git2::Oid::ZERO_SHA1);
     let item = TreeItem {
         mode: entry.mode,
         id,
     };
-    let (path, kind) = named(at, entry.name, item.kind());
+    let (path, kind) = entry_path(at, entry.name, item.kind());
     let side = kind.map(|kind| Side {
         kind,
-        blob: item.blob().filter(|_| kind == EntryKind::File),
+        blob: item.blob_id().filter(|_| kind == EntryKind::File),
     });
     Item {
         path,

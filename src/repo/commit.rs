@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::git::failure;
+use super::git::describe_failure;
 use super::{CommitId, Repo, RepoError, TreeId, commit_text};
 
 /// A commit.
@@ -94,9 +94,11 @@ impl std::fmt::Display for Time {
 impl Repo {
     /// Reads a commit, however odd its author and committer lines are: old history cannot be
     /// mended.
-    pub fn commit(&self, id: CommitId) -> Result<Commit, RepoError> {
-        let odb = self.odb()?;
-        let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+    pub fn find_commit(&self, id: CommitId) -> Result<Commit, RepoError> {
+        let odb = self.object_database()?;
+        let object = odb
+            .read(id.oid())
+            .map_err(RepoError::object_error(id.oid()))?;
         if object.kind() != git2::ObjectType::Commit {
             let kind = object.kind().to_string();
             return Err(RepoError::NotACommit {
@@ -107,7 +109,7 @@ impl Repo {
         let mut commit = commit_text::parse_commit(id, object.data())
             .ok_or(RepoError::MalformedCommit { commit: id })?;
         // Where a shallow clone was cut, the parents that the commit names are not there.
-        if self.shallow().contains(&id) {
+        if self.shallow_commits().contains(&id) {
             commit.parents.clear();
         }
         Ok(commit)
@@ -124,8 +126,8 @@ impl Repo {
 
     /// What a walk needs of a commit. Where a shallow clone was cut the parent is not known: an
     /// error.
-    pub fn link(&self, id: CommitId) -> Result<Link, RepoError> {
-        let found = self.commit(id)?;
+    pub fn read_link(&self, id: CommitId) -> Result<Link, RepoError> {
+        let found = self.find_commit(id)?;
         let parent = match found.parents.first() {
             Some(parent) => Some(*parent),
             None => self.ends_at(id)?,
@@ -148,7 +150,7 @@ impl Repo {
         if old == new {
             return Ok(true);
         }
-        if self.shallow().is_empty() {
+        if self.shallow_commits().is_empty() {
             let found = self.git.graph_descendant_of(new.oid(), old.oid());
             return found.or_else(|_| self.ask_is_ancestor(old, new));
         }
@@ -162,7 +164,7 @@ impl Repo {
         a: CommitId,
         b: CommitId,
     ) -> Result<Option<(usize, usize)>, RepoError> {
-        if !self.shallow().is_empty() {
+        if !self.shallow_commits().is_empty() {
             return Ok(None);
         }
         match self.git.graph_ahead_behind(a.oid(), b.oid()) {
@@ -178,7 +180,7 @@ impl Repo {
             if id == commit {
                 return Ok(true);
             }
-            here = self.link(id)?.parent;
+            here = self.read_link(id)?.parent;
         }
         Ok(false)
     }
@@ -187,11 +189,12 @@ impl Repo {
     pub fn merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>, RepoError> {
         match self.git.merge_base(a.oid(), b.oid()) {
             Ok(base) => Ok(Some(base.into())),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => match self.shallow().first()
-            {
-                Some(&at) => Err(RepoError::Shallow { at }),
-                None => Ok(None),
-            },
+            Err(error) if error.code() == git2::ErrorCode::NotFound => {
+                match self.shallow_commits().first() {
+                    Some(&at) => Err(RepoError::Shallow { at }),
+                    None => Ok(None),
+                }
+            }
             Err(_) => self.ask_merge_base(a, b),
         }
     }
@@ -203,7 +206,7 @@ impl Repo {
 
     fn ask_merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>, RepoError> {
         let (a, b) = (a.to_string(), b.to_string());
-        let ending = self.command(["merge-base", &a, &b]).finish()?;
+        let ending = self.git_command(["merge-base", &a, &b]).finish_call()?;
         let text = String::from_utf8_lossy(&ending.stdout);
         match text.trim() {
             "" if ending.stderr.is_empty() => Ok(None),
@@ -212,22 +215,22 @@ impl Repo {
                 found
                     .parse()
                     .map(Some)
-                    .map_err(|_| failure("merge-base", &message()))
+                    .map_err(|_| describe_failure("merge-base", &message()))
             }
-            _ => Err(failure("merge-base", &ending.stderr)),
+            _ => Err(describe_failure("merge-base", &ending.stderr)),
         }
     }
 
     fn ask_ahead_behind(&self, a: CommitId, b: CommitId) -> Result<(usize, usize), RepoError> {
         let range = format!("{a}...{b}");
         let text = self
-            .command(["rev-list", "--left-right", "--count", &range])
+            .git_command(["rev-list", "--left-right", "--count", &range])
             .run()?
             .text();
         let mut counts = text.split_ascii_whitespace().map(str::parse);
         match (counts.next(), counts.next()) {
             (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
-            _ => Err(failure(
+            _ => Err(describe_failure(
                 "rev-list",
                 &format!("its answer `{text}` is no pair of numbers"),
             )),
@@ -236,7 +239,7 @@ impl Repo {
 
     /// A commit without parents is the first one, unless the clone was cut there.
     fn ends_at(&self, id: CommitId) -> Result<Option<CommitId>, RepoError> {
-        if self.shallow().contains(&id) && self.has_parents_elsewhere(id)? {
+        if self.shallow_commits().contains(&id) && self.has_parents_elsewhere(id)? {
             return Err(RepoError::Shallow { at: id });
         }
         Ok(None)
@@ -245,8 +248,10 @@ impl Repo {
     /// Whether a commit that is shown without parents has some by its own words: a clone can be cut
     /// right behind the first commit, and then it is whole.
     fn has_parents_elsewhere(&self, id: CommitId) -> Result<bool, RepoError> {
-        let odb = self.odb()?;
-        let object = odb.read(id.oid()).map_err(RepoError::object(id.oid()))?;
+        let odb = self.object_database()?;
+        let object = odb
+            .read(id.oid())
+            .map_err(RepoError::object_error(id.oid()))?;
         let header = object
             .data()
             .split(|byte| *byte == b'\n')
@@ -263,11 +268,11 @@ impl Repo {
             if id == old {
                 return Ok(true);
             }
-            if self.shallow().contains(&id) {
+            if self.shallow_commits().contains(&id) {
                 boundary = Some(id);
             }
             pending.extend(
-                self.commit(id)?
+                self.find_commit(id)?
                     .parents
                     .into_iter()
                     .filter(|parent| seen.insert(*parent)),
@@ -288,7 +293,7 @@ impl Iterator for FirstParents<'_> {
     type Item = Result<Commit, RepoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let commit = self.next.take()?.and_then(|id| self.repo.commit(id));
+        let commit = self.next.take()?.and_then(|id| self.repo.find_commit(id));
         if let Ok(commit) = &commit {
             self.next = match commit.parents.first() {
                 Some(parent) => Some(Ok(*parent)),

@@ -24,7 +24,9 @@ pub(super) fn parse_commit(id: CommitId, data: &[u8]) -> Option<Commit> {
         }
     }
     // Each stands in for the other, so that a commit without one of them still has a time.
-    let author = author.or_else(|| committer.clone()).unwrap_or_else(nobody);
+    let author = author
+        .or_else(|| committer.clone())
+        .unwrap_or_else(unknown_person);
     let committer = committer.unwrap_or_else(|| author.clone());
     let message = String::from_utf8_lossy(message).into_owned();
     Some(Commit {
@@ -107,7 +109,7 @@ fn parse_zone(word: &str) -> i32 {
     if minutes.abs() < 24 * 60 { minutes } else { 0 }
 }
 
-fn nobody() -> Person {
+fn unknown_person() -> Person {
     let time = Time {
         seconds: 0,
         offset_minutes: 0,

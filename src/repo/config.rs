@@ -68,20 +68,20 @@ impl GitConfig {
 
 impl Repo {
     /// Git's configuration, asked of git once for each opened repository.
-    pub(super) fn config(&self) -> Result<&GitConfig, RepoError> {
+    pub(super) fn read_config(&self) -> Result<&GitConfig, RepoError> {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
         let answer = self
-            .command(["config", "--list", "-z"])
-            .limit(QUICK)
+            .git_command(["config", "--list", "-z"])
+            .with_limit(QUICK)
             .run()?;
         Ok(self.config.get_or_init(|| GitConfig::parse(&answer.stdout)))
     }
 
     /// Writes a setting into the repository's own configuration.
     pub fn set_config(&self, key: &str, value: &str) -> Result<(), RepoError> {
-        self.command(["config", "--local", key, value])
+        self.git_command(["config", "--local", key, value])
             .run()
             .map(drop)
     }

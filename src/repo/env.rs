@@ -48,12 +48,12 @@ impl GitEnv {
     }
 
     /// A path, relative to the folder that the user named, as git itself takes it.
-    pub(super) fn path(&self, name: &str, dir: &Path) -> Option<PathBuf> {
+    pub(super) fn read_path(&self, name: &str, dir: &Path) -> Option<PathBuf> {
         self.get(name).map(|value| dir.join(value))
     }
 
     /// A list of paths, split as the platform does.
-    pub(super) fn paths(&self, name: &str, dir: &Path) -> Vec<PathBuf> {
+    pub(super) fn read_paths(&self, name: &str, dir: &Path) -> Vec<PathBuf> {
         let list = self.get(name).unwrap_or_default();
         std::env::split_paths(list)
             .filter(|path| !path.as_os_str().is_empty())
@@ -64,7 +64,7 @@ impl GitEnv {
     /// The same with every path absolute, taken from a folder: git tells its hooks paths from where
     /// it runs them, whatever folder they look at then.
     #[must_use]
-    pub fn anchored(&self, dir: &Path) -> Self {
+    pub fn anchor_path(&self, dir: &Path) -> Self {
         let mut anchored = self.clone();
         for name in [
             "GIT_DIR",
@@ -73,11 +73,11 @@ impl GitEnv {
             "GIT_OBJECT_DIRECTORY",
             "GIT_WORK_TREE",
         ] {
-            if let Some(path) = self.path(name, dir) {
+            if let Some(path) = self.read_path(name, dir) {
                 anchored.vars.insert(name.into(), path.into());
             }
         }
-        let alternates = self.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir);
+        let alternates = self.read_paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir);
         if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
             anchored
                 .vars
@@ -87,7 +87,7 @@ impl GitEnv {
     }
 
     /// The same without some variables.
-    pub(super) fn without(&self, names: &[&str]) -> Self {
+    pub(super) fn without_variable(&self, names: &[&str]) -> Self {
         let kept = self
             .vars
             .iter()

@@ -292,7 +292,7 @@ impl RepoError {
         })
     }
 
-    pub(super) fn io(
+    pub(super) fn io_error(
         what: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
@@ -301,7 +301,7 @@ impl RepoError {
     }
 
     /// Turns libgit2's words into ours; `what` completes "cannot …".
-    pub(super) fn objects(what: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
+    pub(super) fn objects_error(what: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
         let what = what.into();
         move |error| Self::Objects {
             what,
@@ -309,9 +309,9 @@ impl RepoError {
         }
     }
 
-    /// As [`Self::objects`], where a missing object is what to expect of a damaged or partial
+    /// As [`Self::objects_error`], where a missing object is what to expect of a damaged or partial
     /// clone.
-    pub(super) fn object(id: git2::Oid) -> impl FnOnce(git2::Error) -> Self {
+    pub(super) fn object_error(id: git2::Oid) -> impl FnOnce(git2::Error) -> Self {
         move |error| match error.code() {
             git2::ErrorCode::NotFound => Self::MissingObject { id: id.to_string() },
             _ => Self::DamagedObject {

@@ -25,10 +25,10 @@ const FAIL: &str = "REFGUARD_TEST_FAIL_AT";
 
 impl GitEnv {
     /// Passes a place where the next step may fail.
-    pub(super) fn pass(&self, point: &'static str) -> Result<(), RepoError> {
-        self.passed(point);
-        if self.names(FAIL, point) {
-            return Err(RepoError::io("write", point)(
+    pub(super) fn may_fail_before(&self, point: &'static str) -> Result<(), RepoError> {
+        self.may_fail_after(point);
+        if self.names_point(FAIL, point) {
+            return Err(RepoError::io_error("write", point)(
                 io::ErrorKind::StorageFull.into(),
             ));
         }
@@ -36,14 +36,14 @@ impl GitEnv {
     }
 
     /// Passes a place where a step has just succeeded.
-    pub(super) fn passed(&self, point: &'static str) {
+    pub(super) fn may_fail_after(&self, point: &'static str) {
         debug_assert!(FAULT_POINTS.contains(&point));
-        if self.names(CRASH, point) {
+        if self.names_point(CRASH, point) {
             std::process::abort();
         }
     }
 
-    fn names(&self, variable: &str, point: &str) -> bool {
+    fn names_point(&self, variable: &str, point: &str) -> bool {
         self.get(variable).is_some_and(|value| value == point)
     }
 }

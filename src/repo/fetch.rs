@@ -67,8 +67,8 @@ impl Repo {
     /// The newest promotion of an environment by the copies of a remote's refs, as far as they can
     /// be read.
     pub(super) fn newest_copied(&self, remote: &str, environment: &str) -> Option<Promotion> {
-        let branch = RefName::branch(environment)
-            .and_then(|branch| branch.tracking(remote))
+        let branch = RefName::of_branch(environment)
+            .and_then(|branch| branch.tracking_copy(remote))
             .ok()?;
         let tip = self.read_ref(&branch).ok()?;
         let recorded = self
@@ -81,7 +81,7 @@ impl Repo {
             Err(RepoError::Shallow { .. }) => self.claimed_promotions(environment, tip, recorded),
             read => read.ok()?,
         };
-        newest.last().cloned()
+        newest.last_promotion().cloned()
     }
 
     /// Which ledgers went back by a fetch, of promotions that were the newest before it.
@@ -139,7 +139,7 @@ impl Repo {
         let words = options
             .into_iter()
             .chain(refspecs.iter().map(String::as_str));
-        self.command(words)
+        self.git_command(words)
             .over_network()
             .cancelled_by(cancel)
             .run()?;
@@ -153,7 +153,7 @@ impl Repo {
         branches: &[RefName],
         cancel: &Cancel,
     ) -> Result<(), RepoError> {
-        let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking(remote)?));
+        let refspec = |branch: &RefName| Ok(format!("+{branch}:{}", branch.tracking_copy(remote)?));
         // A hold is told by the ledger where something else has moved the branch. What matches
         // nothing is no error. Git writes refs one after the other, in this order: who sees the new
         // branch must find its ledger there.
@@ -177,7 +177,7 @@ impl Repo {
             .into_iter()
             .chain(branches.iter().map(RefName::as_str));
         let text = self
-            .command(words)
+            .git_command(words)
             .over_network()
             .cancelled_by(cancel)
             .run()?

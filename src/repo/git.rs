@@ -40,22 +40,22 @@ impl Cancel {
 
 impl Repo {
     /// A git command on this repository.
-    pub(super) fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> GitCommand {
-        let mut command = GitCommand::new(self.base(), &self.env, args);
-        command.env("GIT_DIR", self.git_dir());
+    pub(super) fn git_command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> GitCommand {
+        let mut command = GitCommand::new(self.working_folder(), &self.env, args);
+        command.with_env("GIT_DIR", self.git_dir());
         for name in ["GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
-            if let Some(path) = self.env.path(name, self.opened_at()) {
-                command.env(name, path);
+            if let Some(path) = self.env.read_path(name, self.opened_at()) {
+                command.with_env(name, path);
             }
         }
         let alternates = self
             .env
-            .paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.opened_at());
+            .read_paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.opened_at());
         if let (false, Ok(joined)) = (alternates.is_empty(), std::env::join_paths(alternates)) {
-            command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", joined);
+            command.with_env("GIT_ALTERNATE_OBJECT_DIRECTORIES", joined);
         }
         if let Some(top) = self.work_tree() {
-            command.env("GIT_WORK_TREE", top);
+            command.with_env("GIT_WORK_TREE", top);
         }
         command
     }
@@ -142,20 +142,20 @@ impl GitCommand {
             Some(allowed) => self.command.env("GIT_ALLOW_PROTOCOL", allowed),
             None => self.command.env_remove("GIT_ALLOW_PROTOCOL"),
         };
-        self.limit(NETWORK)
+        self.with_limit(NETWORK)
     }
 
-    pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+    pub fn with_env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
         self.command.env(name, value);
         self
     }
 
-    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+    pub fn with_input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    pub fn limit(mut self, limit: Duration) -> Self {
+    pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
@@ -171,40 +171,40 @@ impl GitCommand {
     /// Runs it; a failure is an error with git's last words.
     pub fn run(self) -> Result<Answer, RepoError> {
         let verb = self.verb.clone();
-        let ending = self.finish()?;
+        let ending = self.finish_call()?;
         if ending.success {
             Ok(Answer {
                 stdout: ending.stdout,
             })
         } else {
-            Err(failure(&verb, &ending.stderr))
+            Err(describe_failure(&verb, &ending.stderr))
         }
     }
 
     /// Runs it to its end, whatever that is.
-    pub fn finish(mut self) -> Result<Ending, RepoError> {
+    pub fn finish_call(mut self) -> Result<Ending, RepoError> {
         let input = std::mem::take(&mut self.input);
-        self.start()?.finish(input)
+        self.start_process()?.wait_for_end(input)
     }
 
     /// Starts it, for a dialogue.
-    pub fn start(mut self) -> Result<Running, RepoError> {
+    pub fn start_process(mut self) -> Result<Running, RepoError> {
         self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = self.command.spawn().map_err(|error| match error.kind() {
             ErrorKind::NotFound => RepoError::NoGit,
-            _ => RepoError::io("run", "git")(error),
+            _ => RepoError::io_error("run", "git")(error),
         })?;
         let (sender, pipes) = channel();
         let mut open = 0;
         if let Some(pipe) = child.stdout.take() {
-            follow(pipe, Chunk::Out, sender.clone());
+            follow_output(pipe, Chunk::Out, sender.clone());
             open += 1;
         }
         if let Some(pipe) = child.stderr.take() {
-            follow(pipe, Chunk::Err, sender);
+            follow_output(pipe, Chunk::Err, sender);
             open += 1;
         }
         let stdin = child.stdin.take();
@@ -232,7 +232,11 @@ enum Chunk {
 }
 
 /// Passes on what comes out of a pipe, until nothing more does.
-fn follow(mut pipe: impl Read + Send + 'static, wrap: fn(Vec<u8>) -> Chunk, to: Sender<Chunk>) {
+fn follow_output(
+    mut pipe: impl Read + Send + 'static,
+    wrap: fn(Vec<u8>) -> Chunk,
+    to: Sender<Chunk>,
+) {
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = pipe.read(&mut buffer) {
@@ -271,7 +275,7 @@ impl Running {
     const SILENCE: Duration = Duration::from_secs(2);
 
     /// Says something. That nobody listens any more is seen at the end, from the child's own words.
-    pub fn say(&mut self, text: &str) {
+    pub fn send_input(&mut self, text: &str) {
         if let Some(stdin) = &mut self.stdin {
             let _ = stdin
                 .write_all(text.as_bytes())
@@ -289,23 +293,23 @@ impl Running {
             {
                 return Ok(true);
             }
-            if !self.pump()? {
+            if !self.pump_output()? {
                 return Ok(false);
             }
         }
     }
 
     /// Gives the rest of the input and waits for the end.
-    pub fn finish(mut self, input: Vec<u8>) -> Result<Ending, RepoError> {
+    pub fn wait_for_end(mut self, input: Vec<u8>) -> Result<Ending, RepoError> {
         if let Some(mut stdin) = self.stdin.take() {
             // On a thread of its own: the child may write before it has read all.
             thread::spawn(move || stdin.write_all(&input));
         }
-        while self.pump()? {}
+        while self.pump_output()? {}
         let status = self
             .child
             .wait()
-            .map_err(RepoError::io("wait for", "git"))?;
+            .map_err(RepoError::io_error("wait for", "git"))?;
         let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
         Ok(Ending {
             success: status.success(),
@@ -315,7 +319,7 @@ impl Running {
     }
 
     /// Takes in what comes next; `false` at the end, an error past the time limit.
-    fn pump(&mut self) -> Result<bool, RepoError> {
+    fn pump_output(&mut self) -> Result<bool, RepoError> {
         let mut ended = None;
         while self.open > 0 {
             match self.pipes.recv_timeout(Self::TICK) {
@@ -333,14 +337,14 @@ impl Running {
                     continue;
                 }
                 Err(RecvTimeoutError::Timeout) if self.is_cancelled() => {
-                    self.stop();
+                    self.stop_process();
                     return Err(RepoError::Cancelled {
                         verb: self.verb.clone(),
                     });
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.stop();
+                    self.stop_process();
                     return Err(RepoError::Timeout {
                         verb: self.verb.clone(),
                         limit: self.limit,
@@ -360,9 +364,9 @@ impl Running {
 
     /// Ends the child, and its process group if it leads one: first kindly, so that git removes the
     /// locks it holds.
-    fn stop(&mut self) {
+    fn stop_process(&mut self) {
         self.stdin = None;
-        self.signal(Signal::TERM);
+        self.signal_group(Signal::TERM);
         for _ in 0..100 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 break;
@@ -371,13 +375,13 @@ impl Running {
         }
         // What the child had started may have outlived it.
         if self.cancel.is_some() {
-            self.signal(Signal::KILL);
+            self.signal_group(Signal::KILL);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal_group(&self, signal: Signal) {
         let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
             return;
         };
@@ -392,13 +396,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stdin = None;
-        while let Ok(true) = self.pump() {}
+        while let Ok(true) = self.pump_output() {}
         let _ = self.child.wait();
     }
 }
 
 /// Git's own words as an error.
-pub(super) fn failure(verb: &str, stderr: &str) -> RepoError {
+pub(super) fn describe_failure(verb: &str, stderr: &str) -> RepoError {
     const NOBODY: [&str; 4] = [
         "Please tell me who you are",
         "empty ident name",

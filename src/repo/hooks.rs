@@ -19,10 +19,10 @@ impl Repo {
     /// The folder that git takes hooks from: `core.hooksPath`, or the repository's own.
     pub fn hooks_dir(&self) -> Result<PathBuf, RepoError> {
         let named = self
-            .command(["rev-parse", "--git-path", "hooks"])
+            .git_command(["rev-parse", "--git-path", "hooks"])
             .run()?
             .text();
-        Ok(self.base().join(named))
+        Ok(self.working_folder().join(named))
     }
 
     /// The folder of hooks where it is not this repository's configuration that names it.
@@ -35,7 +35,7 @@ impl Repo {
             "--get",
             "core.hooksPath",
         ];
-        let answer = self.command(args).finish()?;
+        let answer = self.git_command(args).finish_call()?;
         if !answer.success {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Repo {
     pub fn use_own_hooks(&self) -> Result<PathBuf, RepoError> {
         let dir = self.common_dir().join("hooks");
         let named = dir.to_string_lossy().into_owned();
-        self.command(["config", "--local", "core.hooksPath", &named])
+        self.git_command(["config", "--local", "core.hooksPath", &named])
             .run()?;
         Ok(dir)
     }

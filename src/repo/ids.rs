@@ -114,12 +114,12 @@ impl RefName {
     }
 
     /// The branch of that name.
-    pub fn branch(name: &str) -> Result<Self, RepoError> {
+    pub fn of_branch(name: &str) -> Result<Self, RepoError> {
         Self::new(format!("refs/heads/{name}"))
     }
 
     /// Where an environment's last promotion is kept beside its branch.
-    pub fn ledger(environment: &str) -> Result<Self, RepoError> {
+    pub fn of_ledger(environment: &str) -> Result<Self, RepoError> {
         Self::new(format!("refs/refguard/ledger/{environment}"))
     }
 
@@ -131,7 +131,7 @@ impl RefName {
     }
 
     /// The copy of this branch that `git fetch REMOTE` keeps by default.
-    pub fn tracking(&self, remote: &str) -> Result<Self, RepoError> {
+    pub fn tracking_copy(&self, remote: &str) -> Result<Self, RepoError> {
         Self::new(format!("refs/remotes/{remote}/{}", self.short()))
     }
 
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn ref_names_are_full_and_of_gits_form() {
         assert_eq!(
-            RefName::branch("production").unwrap().as_str(),
+            RefName::of_branch("production").unwrap().as_str(),
             "refs/heads/production"
         );
-        assert_eq!(RefName::branch("eu/prod").unwrap().short(), "eu/prod");
+        assert_eq!(RefName::of_branch("eu/prod").unwrap().short(), "eu/prod");
         for bad in [
             "production",
             "HEAD",

@@ -26,32 +26,32 @@ impl Ignored {
         .into_iter()
         .flatten()
         {
-            rules.add(top, &file);
+            rules.add_patterns(top, &file);
         }
         let mut folder = top.to_owned();
         for part in root.strip_prefix(top).ok()?.components() {
-            rules.enter(&folder);
+            rules.enter_folder(&folder);
             folder.push(part);
-            if rules.ignores(&folder, true) {
+            if rules.is_ignored(&folder, true) {
                 return None;
             }
         }
         Some(rules)
     }
 
-    /// Takes in the rules of a folder; says whether there were any, which [`Self::leave`] must
+    /// Takes in the rules of a folder; says whether there were any, which [`Self::leave_folder`] must
     /// undo.
-    pub fn enter(&mut self, folder: &Path) -> bool {
-        self.add(folder, &folder.join(".gitignore"))
+    pub fn enter_folder(&mut self, folder: &Path) -> bool {
+        self.add_patterns(folder, &folder.join(".gitignore"))
     }
 
     /// Forgets the rules of the folder entered last.
-    pub fn leave(&mut self) {
+    pub fn leave_folder(&mut self) {
         self.levels.pop();
     }
 
     /// Whether a path is ignored, given that the folder it is in is not.
-    pub fn ignores(&self, path: &Path, folder: bool) -> bool {
+    pub fn is_ignored(&self, path: &Path, folder: bool) -> bool {
         for level in self.levels.iter().rev() {
             match level.matched(path, folder) {
                 Match::None => {}
@@ -62,7 +62,7 @@ impl Ignored {
         false
     }
 
-    fn add(&mut self, folder: &Path, file: &Path) -> bool {
+    fn add_patterns(&mut self, folder: &Path, file: &Path) -> bool {
         if !file.is_file() {
             return false;
         }
@@ -92,10 +92,10 @@ fn global_excludes(repo: &Repo) -> Option<PathBuf> {
     let home = || repo.env.get("HOME").map(PathBuf::from);
     let expand = |path: &str| match path.strip_prefix("~/") {
         Some(rest) => home().map(|home| home.join(rest)),
-        None => Some(repo.base().join(path)),
+        None => Some(repo.working_folder().join(path)),
     };
     // A configuration that git cannot read names no file; every other git command says so.
-    let config = repo.config().ok();
+    let config = repo.read_config().ok();
     let configured = config.and_then(|config| expand(config.get("core.excludesfile")?));
     let default = || {
         let config = repo.env.get("XDG_CONFIG_HOME").map(PathBuf::from);

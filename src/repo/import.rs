@@ -25,7 +25,7 @@ impl Repo {
     ) -> Result<Vec<CommitId>, RepoError> {
         self.fast_import(branch, None, commits)?;
         if self.checked_out_in(branch)?.is_some() {
-            self.command(["reset", "--hard", "--quiet"]).run()?;
+            self.git_command(["reset", "--hard", "--quiet"]).run()?;
         }
         let tip = self.require_ref(branch)?;
         let mut ids = self
@@ -55,7 +55,10 @@ impl Repo {
         parent: Option<CommitId>,
         commits: &[NewHistory],
     ) -> Result<(), RepoError> {
-        let ident = self.command(["var", "GIT_COMMITTER_IDENT"]).run()?.text();
+        let ident = self
+            .git_command(["var", "GIT_COMMITTER_IDENT"])
+            .run()?
+            .text();
         let mut stream = String::from("feature done\n");
         for (n, commit) in commits.iter().enumerate() {
             let Person { name, email, time } = &commit.author;
@@ -78,34 +81,37 @@ impl Repo {
                 "committer {person}> {}",
                 time.raw().trim_start_matches('@')
             );
-            data(&mut stream, &commit.message);
+            write_data(&mut stream, &commit.message);
             if let Some(parent) = parent.filter(|_| n == 0) {
                 let _ = writeln!(stream, "from {parent}");
             }
             for (path, text) in &commit.files {
                 match text {
                     Some(text) => {
-                        let _ = writeln!(stream, "M 100644 inline {}", quoted(path));
-                        data(&mut stream, text);
+                        let _ = writeln!(stream, "M 100644 inline {}", quote_path(path));
+                        write_data(&mut stream, text);
                     }
                     None => {
-                        let _ = writeln!(stream, "D {}", quoted(path));
+                        let _ = writeln!(stream, "D {}", quote_path(path));
                     }
                 }
             }
         }
         stream.push_str("done\n");
         let fast_import = ["fast-import", "--quiet", "--date-format=raw"];
-        self.durable(fast_import).input(stream).run().map(drop)
+        self.make_durable(fast_import)
+            .with_input(stream)
+            .run()
+            .map(drop)
     }
 }
 
-fn data(stream: &mut String, text: &str) {
+fn write_data(stream: &mut String, text: &str) {
     let _ = writeln!(stream, "data {}\n{text}", text.len());
 }
 
 /// A path as fast-import reads it.
-fn quoted(path: &str) -> String {
+fn quote_path(path: &str) -> String {
     format!(
         "\"{}\"",
         path.replace('\\', "\\\\")

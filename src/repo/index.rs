@@ -27,7 +27,7 @@ const INTENT_TO_ADD: u16 = 1 << 13;
 impl Repo {
     /// The wanted entries of the index below `prefix`.
     pub fn list_index(&self, prefix: &str, wanted: Wanted<'_>) -> Result<Listing<'_>, RepoError> {
-        let odb = self.odb()?;
+        let odb = self.object_database()?;
         let mut entries = Vec::new();
         for (path, found) in self.index_entries(prefix, false)? {
             if !in_dot_folder(&path) && wanted(&path, found.kind) {
@@ -79,7 +79,7 @@ impl Repo {
         let file = self.index_file();
         match file.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(RepoError::io("read the index", file)(error)),
+            Err(error) => return Err(RepoError::io_error("read the index", file)(error)),
             Ok(_) => {}
         }
         // A split or a sparse index is beyond libgit2; git itself writes either out in full.
@@ -132,10 +132,10 @@ impl Repo {
             "-t",
             "-z",
         ];
-        let mut command = self.command(words);
+        let mut command = self.git_command(words);
         command
-            .env("GIT_INDEX_FILE", self.index_file())
-            .env("GIT_OPTIONAL_LOCKS", "0");
+            .with_env("GIT_INDEX_FILE", self.index_file())
+            .with_env("GIT_OPTIONAL_LOCKS", "0");
         let answer = command.run()?;
 
         for line in answer
@@ -166,7 +166,7 @@ pub(super) fn entry_of(
     if found.kind == EntryKind::File {
         let header = odb
             .read_header(found.blob)
-            .map_err(RepoError::object(found.blob))?;
+            .map_err(RepoError::object_error(found.blob))?;
         entry.size = header.0 as u64;
         entry.blob = Some(BlobId::from(found.blob));
     }

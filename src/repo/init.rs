@@ -15,29 +15,29 @@ const LOCATION: [&str; 4] = [
 
 impl Repo {
     /// Makes a repository with an unborn branch `main`, of the one format that can be read here.
-    pub fn init(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
-        std::fs::create_dir_all(dir).map_err(RepoError::io("create the folder", dir))?;
+    pub fn create_repository(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
+        std::fs::create_dir_all(dir).map_err(RepoError::io_error("create the folder", dir))?;
         let mut command = GitCommand::new(dir, env, ["init", "--quiet", "--initial-branch=main"]);
         command
-            .env("GIT_DEFAULT_HASH", "sha1")
-            .env("GIT_DEFAULT_REF_FORMAT", "files");
+            .with_env("GIT_DEFAULT_HASH", "sha1")
+            .with_env("GIT_DEFAULT_REF_FORMAT", "files");
         command.run()?;
-        Self::open(dir, &env.without(&LOCATION))
+        Self::open_at(dir, &env.without_variable(&LOCATION))
     }
 
     /// The repository that a folder lies in, whatever git's variables name.
-    pub fn enclosing(dir: &Path, env: &GitEnv) -> Result<Option<Self>, RepoError> {
-        Self::discover(dir, &env.without(&LOCATION))
+    pub fn find_enclosing(dir: &Path, env: &GitEnv) -> Result<Option<Self>, RepoError> {
+        Self::discover(dir, &env.without_variable(&LOCATION))
     }
 
     /// The branch that the first commit will be on, where there is no commit yet on what is checked
     /// out.
     pub fn unborn_branch(&self) -> Result<Option<String>, RepoError> {
-        if self.head()?.is_some() {
+        if self.head_commit()?.is_some() {
             return Ok(None);
         }
         let name = self
-            .command(["symbolic-ref", "--quiet", "--short", "HEAD"])
+            .git_command(["symbolic-ref", "--quiet", "--short", "HEAD"])
             .run()?
             .text();
         Ok(Some(name).filter(|name| !name.is_empty()))
@@ -45,13 +45,13 @@ impl Repo {
 
     /// Whether it knows another repository.
     pub fn has_remotes(&self) -> Result<bool, RepoError> {
-        Ok(!self.command(["remote"]).run()?.text().is_empty())
+        Ok(!self.git_command(["remote"]).run()?.text().is_empty())
     }
 
     /// Tells this repository, and no other, who commits.
     pub fn set_identity(&self, name: &str, email: &str) -> Result<(), RepoError> {
-        self.command(["config", "user.name", name]).run()?;
-        self.command(["config", "user.email", email])
+        self.git_command(["config", "user.name", name]).run()?;
+        self.git_command(["config", "user.email", email])
             .run()
             .map(drop)
     }
@@ -66,12 +66,12 @@ impl Repo {
         let paths: Vec<&str> = paths.into_iter().collect();
         let literal = ["--literal-pathspecs"];
         let named = || ["--"].into_iter().chain(paths.iter().copied());
-        self.command(literal.into_iter().chain(["add"]).chain(named()))
+        self.git_command(literal.into_iter().chain(["add"]).chain(named()))
             .run()?;
         let commit = ["commit", "--quiet", "--only", "-F", "-"];
-        self.durable(literal.into_iter().chain(commit).chain(named()))
-            .input(message)
+        self.make_durable(literal.into_iter().chain(commit).chain(named()))
+            .with_input(message)
             .run()?;
-        self.resolve("HEAD", &[])
+        self.resolve_revision("HEAD", &[])
     }
 }

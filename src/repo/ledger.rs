@@ -101,15 +101,15 @@ impl Repo {
     /// The last promotion is the one that the ledger's ref names, or a newer one that the branch
     /// holds and that follows it: then the ledger's ref is merely behind, and the next promotion
     /// moves it on.
-    pub fn ledger(&self, environment: &str, ref_name: &RefName) -> Result<Ledger, RepoError> {
+    pub fn read_ledger(&self, environment: &str, ref_name: &RefName) -> Result<Ledger, RepoError> {
         let (tip, recorded) = (
             self.read_ref(ref_name)?,
-            self.read_ref(&RefName::ledger(environment)?)?,
+            self.read_ref(&RefName::of_ledger(environment)?)?,
         );
         self.ledger_from(environment, ref_name, tip, recorded)
     }
 
-    /// As [`Self::ledger`], for values that the two refs have elsewhere: on a remote, as just
+    /// As [`Self::read_ledger`], for values that the two refs have elsewhere: on a remote, as just
     /// fetched.
     pub fn ledger_from(
         &self,
@@ -125,11 +125,13 @@ impl Repo {
         let is_on_branch =
             |id: CommitId| on_branch.iter().any(|promotion| promotion.commit.id == id);
         let kept = match recorded {
-            Some(recorded) if !is_on_branch(recorded) => self.promotions(environment, recorded)?,
+            Some(recorded) if !is_on_branch(recorded) => {
+                self.read_promotions(environment, recorded)?
+            }
             _ => Vec::new(),
         };
         let (promotions, rival) = choose_chain(on_branch, kept);
-        let (ref_name, ledger_name) = (ref_name.clone(), RefName::ledger(environment)?);
+        let (ref_name, ledger_name) = (ref_name.clone(), RefName::of_ledger(environment)?);
         Ok(Ledger {
             ref_name,
             ledger_name,
@@ -265,7 +267,7 @@ impl Repo {
     }
 
     /// What a commit records for an environment, if it is a promotion as far as the commit itself
-    /// and the one before it can tell; for the whole truth see [`Self::ledger`].
+    /// and the one before it can tell; for the whole truth see [`Self::read_ledger`].
     pub fn promotion_at(
         &self,
         environment: &str,
@@ -311,7 +313,7 @@ impl Repo {
         for commit in self.first_parents(tip) {
             let commit = commit?;
             if matches!(Record::parse(&commit.message, environment), Ok(Some(_))) {
-                let found = self.promotions(environment, commit.id)?;
+                let found = self.read_promotions(environment, commit.id)?;
                 if !found.is_empty() {
                     return Ok(found);
                 }
@@ -321,7 +323,11 @@ impl Repo {
     }
 
     /// A promotion and all before it; empty unless they reach down to number 1.
-    fn promotions(&self, environment: &str, from: CommitId) -> Result<Vec<Promotion>, RepoError> {
+    fn read_promotions(
+        &self,
+        environment: &str,
+        from: CommitId,
+    ) -> Result<Vec<Promotion>, RepoError> {
         let mut found = Vec::new();
         let mut next = self.recorded_at(environment, from)?;
         while let Some(promotion) = next {
@@ -344,7 +350,7 @@ impl Repo {
     /// had moved the ref.
     pub fn promotion_before(&self, promotion: &Promotion) -> Result<Option<Promotion>, RepoError> {
         let Promotion { commit, record } = promotion;
-        if commit.parents.is_empty() && self.shallow().contains(&commit.id) {
+        if commit.parents.is_empty() && self.shallow_commits().contains(&commit.id) {
             return Err(RepoError::Shallow { at: commit.id });
         }
         let named = record
@@ -373,7 +379,7 @@ impl Repo {
         environment: &str,
         commit: CommitId,
     ) -> Result<Option<Promotion>, RepoError> {
-        let commit = self.commit(commit)?;
+        let commit = self.find_commit(commit)?;
         let record = Record::parse(&commit.message, environment).ok().flatten();
         Ok(record.map(|record| Promotion { record, commit }))
     }
@@ -381,14 +387,14 @@ impl Repo {
 
 impl NewestPromotions {
     /// The promotion that a commit is.
-    pub fn at(&self, commit: CommitId) -> Option<&Promotion> {
+    pub fn promotion_at(&self, commit: CommitId) -> Option<&Promotion> {
         self.on_branch
             .as_ref()
             .filter(|promotion| promotion.commit.id == commit)
     }
 
     /// The last promotion: the one of the greater number, the ledger's where both have the same.
-    pub fn last(&self) -> Option<&Promotion> {
+    pub fn last_promotion(&self) -> Option<&Promotion> {
         let number = |promotion: &Option<Promotion>| promotion.as_ref().map(|it| it.record.number);
         let is_recorded = number(&self.recorded) >= number(&self.on_branch);
         if is_recorded {
@@ -398,51 +404,54 @@ impl NewestPromotions {
         }
     }
 
-    /// Why no promotion may follow; as [`Ledger::hold`].
-    pub fn hold(&self) -> Option<(&Promotion, &str)> {
+    /// Why no promotion may follow; as [`Ledger::standing_hold`].
+    pub fn standing_hold(&self) -> Option<(&Promotion, &str)> {
         let rivals = [&self.recorded, &self.on_branch].into_iter().flatten();
         let rivals = rivals.filter(|_| self.are_rivals);
-        let mut counting = self.last().into_iter().chain(rivals);
+        let mut counting = self.last_promotion().into_iter().chain(rivals);
         counting.find_map(|last| Some((last, last.record.hold.as_deref()?)))
     }
 
     /// Whether what is said of a tip would be another with another ledger.
     pub fn lean_on_ledger(&self, tip: CommitId) -> bool {
-        self.are_rivals || self.last().is_none_or(|last| last.commit.id != tip)
+        self.are_rivals
+            || self
+                .last_promotion()
+                .is_none_or(|last| last.commit.id != tip)
     }
 }
 
 impl Ledger {
     /// The last promotion.
-    pub fn last(&self) -> Option<&Promotion> {
+    pub fn last_promotion(&self) -> Option<&Promotion> {
         self.promotions.first()
     }
 
     /// The number of the next promotion.
     pub fn next_number(&self) -> u64 {
-        self.last()
+        self.last_promotion()
             .map_or(1, |last| last.record.number.saturating_add(1))
     }
 
     /// The tip, if it is no promotion: something else moved the ref.
-    pub fn external(&self) -> Option<CommitId> {
-        let last = self.last().map(|last| last.commit.id);
+    pub fn external_tip(&self) -> Option<CommitId> {
+        let last = self.last_promotion().map(|last| last.commit.id);
         self.tip.filter(|tip| Some(*tip) != last)
     }
 
     /// Whether the ledger's ref does not name the last promotion.
     pub fn is_behind(&self) -> bool {
-        self.recorded != self.last().map(|last| last.commit.id)
+        self.recorded != self.last_promotion().map(|last| last.commit.id)
     }
 
     /// What the ledger's ref names, if that is none of the promotions: somebody else has set it.
-    pub fn unfounded(&self) -> Option<CommitId> {
+    pub fn unfounded_tip(&self) -> Option<CommitId> {
         self.recorded
             .filter(|id| self.all_promotions().all(|known| known.commit.id != *id))
     }
 
     /// Why no promotion may follow, if the last one says so. An external move does not end a hold.
-    pub fn hold(&self) -> Option<(&Promotion, &str)> {
+    pub fn standing_hold(&self) -> Option<(&Promotion, &str)> {
         let newest = [self.promotions.first(), self.rival.first()];
         newest
             .into_iter()
@@ -458,7 +467,7 @@ impl Ledger {
     /// The parents of the next promotion: the old tip, the promoted commit, and the last promotion
     /// where something else has moved the ref since. A rollback has no promoted commit.
     pub fn next_parents(&self, source: Option<CommitId>) -> Vec<CommitId> {
-        let last = self.last().map(|last| last.commit.id);
+        let last = self.last_promotion().map(|last| last.commit.id);
         let base = self.tip.or(last);
         let mut parents: Vec<CommitId> = Vec::new();
         for parent in [base, source, last].into_iter().flatten() {
@@ -470,12 +479,12 @@ impl Ledger {
     }
 
     /// What both refs must hold for the next promotion: the environment's, then the ledger's.
-    pub fn expected(&self) -> (Expected, Expected) {
+    pub fn expected_refs(&self) -> (Expected, Expected) {
         (self.tip.into(), self.recorded.into())
     }
 
     /// A promotion by its number.
-    pub fn find(&self, number: u64) -> Option<&Promotion> {
+    pub fn find_promotion(&self, number: u64) -> Option<&Promotion> {
         self.promotions
             .iter()
             .find(|promotion| promotion.record.number == number)
@@ -489,7 +498,7 @@ impl Ledger {
     }
 
     /// All that happened to the ref, the newest first.
-    pub fn entries(&self) -> impl Iterator<Item = HistoryEntry<'_>> {
+    pub fn list_entries(&self) -> impl Iterator<Item = HistoryEntry<'_>> {
         let before = self
             .promotions
             .iter()
@@ -504,7 +513,7 @@ impl Ledger {
                 let external = moved_between(&promotion.commit, before).map(HistoryEntry::External);
                 std::iter::once(HistoryEntry::Promotion(promotion)).chain(external)
             });
-        self.external()
+        self.external_tip()
             .map(HistoryEntry::External)
             .into_iter()
             .chain(rest)

@@ -106,7 +106,7 @@ impl<'r> Listing<'r> {
     }
 
     /// The content of one entry, which must be of this listing and a file. Check its size first.
-    pub fn read(&self, entry: &Entry) -> io::Result<Vec<u8>> {
+    pub fn read_entry(&self, entry: &Entry) -> io::Result<Vec<u8>> {
         match (&self.reader, entry.blob) {
             (Reader::Files(root), _) | (Reader::FilesAndBlobs(root, _), None) => {
                 read_file(&root.join(&*entry.path), entry.size)

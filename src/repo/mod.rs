@@ -48,7 +48,7 @@ mod transaction;
 mod tree;
 mod work_tree;
 
-pub use aside::{AsideName, unseal, write_sealed};
+pub use aside::{AsideName, unseal_bytes, write_sealed};
 pub use changes::{Change, Side, TreeDiffs};
 pub use commit::{Commit, FirstParents, Link, Person, Time};
 pub use env::GitEnv;

@@ -51,17 +51,17 @@ fn name_of_tree(entries: &BTreeMap<Vec<u8>, TreeItem>) -> Result<TreeId, RepoErr
     let named = git2::Oid::hash_object(git2::ObjectType::Tree, &bytes);
     named
         .map(TreeId::from)
-        .map_err(RepoError::objects("name a tree"))
+        .map_err(RepoError::objects_error("name a tree"))
 }
 
 impl Repo {
     /// Writes a file's content.
     pub fn write_blob(&self, content: impl Into<Vec<u8>>) -> Result<BlobId, RepoError> {
         let answer = self
-            .durable(["hash-object", "-w", "--stdin"])
-            .input(content)
+            .make_durable(["hash-object", "-w", "--stdin"])
+            .with_input(content)
             .run()?;
-        id(&answer.text(), "hash-object")
+        parse_id(&answer.text(), "hash-object")
     }
 
     /// A tree like `base` (`None`: like an empty one) but for some paths, each with what is to
@@ -71,9 +71,9 @@ impl Repo {
         base: Option<TreeId>,
         changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
     ) -> Result<TreeId, RepoError> {
-        self.env.pass("before-tree")?;
-        let tree = self.changed(base, changes, &|entries| self.make_tree(entries))?;
-        self.env.passed("after-tree");
+        self.env.may_fail_before("before-tree")?;
+        let tree = self.changed_blobs(base, changes, &|entries| self.make_tree(entries))?;
+        self.env.may_fail_after("after-tree");
         Ok(tree)
     }
 
@@ -83,10 +83,10 @@ impl Repo {
         base: Option<TreeId>,
         changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
     ) -> Result<TreeId, RepoError> {
-        self.changed(base, changes, &name_of_tree)
+        self.changed_blobs(base, changes, &name_of_tree)
     }
 
-    fn changed<'p>(
+    fn changed_blobs<'p>(
         &self,
         base: Option<TreeId>,
         changes: impl IntoIterator<Item = (&'p str, Option<TreeItem>)>,
@@ -94,7 +94,7 @@ impl Repo {
     ) -> Result<TreeId, RepoError> {
         let mut top = Folder::default();
         for (path, item) in changes {
-            top.put(path, item).ok_or_else(|| RepoError::BadPath {
+            top.put_item(path, item).ok_or_else(|| RepoError::BadPath {
                 path: path.to_owned(),
             })?;
         }
@@ -106,7 +106,7 @@ impl Repo {
 
     /// Writes a commit, signed where git's configuration asks for it. No ref knows of it yet.
     pub fn write_commit(&self, new: &NewCommit) -> Result<CommitId, RepoError> {
-        self.env.pass("before-commit-object")?;
+        self.env.may_fail_before("before-commit-object")?;
         let mut words = vec![
             "-c".to_owned(),
             "i18n.commitEncoding=UTF-8".to_owned(),
@@ -119,26 +119,26 @@ impl Repo {
                 .flat_map(|parent| ["-p".to_owned(), parent.to_string()]),
         );
         words.extend(["-F".to_owned(), "-".to_owned(), new.tree.to_string()]);
-        let mut command = self.durable(words.iter().map(String::as_str));
+        let mut command = self.make_durable(words.iter().map(String::as_str));
         if let Some(author) = &new.author {
-            command.env("GIT_AUTHOR_NAME", &author.name);
-            command.env("GIT_AUTHOR_EMAIL", &author.email);
-            command.env("GIT_AUTHOR_DATE", author.time.raw());
+            command.with_env("GIT_AUTHOR_NAME", &author.name);
+            command.with_env("GIT_AUTHOR_EMAIL", &author.email);
+            command.with_env("GIT_AUTHOR_DATE", author.time.raw());
         }
-        let answer = command.input(new.message.as_str()).run()?;
-        let commit = id(&answer.text(), "commit-tree")?;
-        self.env.passed("after-commit-object");
+        let answer = command.with_input(new.message.as_str()).run()?;
+        let commit = parse_id(&answer.text(), "commit-tree")?;
+        self.env.may_fail_after("after-commit-object");
         Ok(commit)
     }
 
-    pub(super) fn durable<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> GitCommand {
-        self.command(DURABLE.into_iter().chain(words))
+    pub(super) fn make_durable<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> GitCommand {
+        self.git_command(DURABLE.into_iter().chain(words))
     }
 
     /// `commit-tree` itself does not look at `commit.gpgSign`.
     fn signs_commits(&self) -> Result<bool, RepoError> {
         let answer = self
-            .command([
+            .git_command([
                 "config",
                 "--type=bool",
                 "--default=false",
@@ -167,7 +167,7 @@ impl Repo {
         let before = entries.clone();
         entries.retain(|name, _| !matches!(changes.items.get(name), Some(None)));
         for (name, folder) in changes.folders {
-            let inner = entries.get(&name).and_then(TreeItem::folder);
+            let inner = entries.get(&name).and_then(TreeItem::folder_id);
             let written = self
                 .change_folder(inner, folder, make)?
                 .map(TreeItem::of_folder);
@@ -202,16 +202,16 @@ impl Repo {
         }
         // The objects are those of trees that were read, or were just written.
         let answer = self
-            .durable(["mktree", "-z", "--missing"])
-            .input(input)
+            .make_durable(["mktree", "-z", "--missing"])
+            .with_input(input)
             .run()?;
-        id(&answer.text(), "mktree")
+        parse_id(&answer.text(), "mktree")
     }
 }
 
 impl Folder {
     /// Notes a change; `None` if git could not hold such a path.
-    fn put(&mut self, path: &str, item: Option<TreeItem>) -> Option<()> {
+    fn put_item(&mut self, path: &str, item: Option<TreeItem>) -> Option<()> {
         let (folder, rest) = match path.split_once('/') {
             Some((folder, rest)) => (folder, Some(rest)),
             None => (path, None),
@@ -224,7 +224,7 @@ impl Folder {
         }
         let name = folder.as_bytes().to_owned();
         match rest {
-            Some(rest) => self.folders.entry(name).or_default().put(rest, item),
+            Some(rest) => self.folders.entry(name).or_default().put_item(rest, item),
             None => {
                 self.items.insert(name, item);
                 Some(())
@@ -233,7 +233,7 @@ impl Folder {
     }
 }
 
-fn id<T: std::str::FromStr>(text: &str, verb: &str) -> Result<T, RepoError> {
+fn parse_id<T: std::str::FromStr>(text: &str, verb: &str) -> Result<T, RepoError> {
     let message = || format!("its answer `{text}` is no object id");
     text.parse().map_err(|_| RepoError::Git {
         verb: verb.to_owned(),

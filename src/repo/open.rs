@@ -47,32 +47,32 @@ impl std::fmt::Debug for Repo {
 impl Repo {
     /// The repository at or above a folder, or the one that `GIT_DIR` names; relative paths in
     /// git's variables are taken from the folder, as `git -C` takes them.
-    pub fn open(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
+    pub fn open_at(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
         Self::discover(dir, env)?.ok_or_else(|| RepoError::NotARepository {
             dir: dir.to_owned(),
         })
     }
 
-    /// As [`Self::open`]; `None` where there is no repository.
+    /// As [`Self::open_at`]; `None` where there is no repository.
     pub fn discover(dir: &Path, env: &GitEnv) -> Result<Option<Self>, RepoError> {
-        let dir = fs::canonicalize(dir).map_err(RepoError::io("open the folder", dir))?;
-        let git_dir = match env.path("GIT_DIR", &dir) {
+        let dir = fs::canonicalize(dir).map_err(RepoError::io_error("open the folder", dir))?;
+        let git_dir = match env.read_path("GIT_DIR", &dir) {
             Some(named) => resolve_gitlink(&named)?,
-            None => match search(&dir, env)? {
+            None => match search_upwards(&dir, env)? {
                 Some(found) => found,
                 None => return Ok(None),
             },
         };
-        let git_dir =
-            fs::canonicalize(&git_dir).map_err(RepoError::io("open the repository", git_dir))?;
+        let git_dir = fs::canonicalize(&git_dir)
+            .map_err(RepoError::io_error("open the repository", git_dir))?;
         let common_dir = common_dir(&git_dir, env, &dir)?;
         refuse_special_files(&git_dir, &common_dir)?;
         refuse_unreadable(&common_dir)?;
-        let git = open(&git_dir, &dir, env)?;
+        let git = open_at(&git_dir, &dir, env)?;
         add_object_directories(&git, &dir, env)?;
         let work_tree = work_tree(&git, &dir, env)?;
         let index_file = env
-            .path("GIT_INDEX_FILE", &dir)
+            .read_path("GIT_INDEX_FILE", &dir)
             .unwrap_or_else(|| git_dir.join("index"));
         let shallow = OnceLock::new();
         let (env, refs) = (env.clone(), BTreeMap::new());
@@ -94,7 +94,7 @@ impl Repo {
 
     /// The same repository, opened afresh: for another thread, or to let go of packs that are gone.
     pub fn reopen(&self) -> Result<Self, RepoError> {
-        let git = open(&self.git_dir, &self.opened_at, &self.env)?;
+        let git = open_at(&self.git_dir, &self.opened_at, &self.env)?;
         add_object_directories(&git, &self.opened_at, &self.env)?;
         Ok(Self {
             git,
@@ -123,7 +123,7 @@ impl Repo {
 
     /// The same repository, in which one remote counts whatever the configuration says.
     #[must_use]
-    pub fn following(mut self, remote: Option<&str>) -> Self {
+    pub fn with_remote(mut self, remote: Option<&str>) -> Self {
         self.followed_remote = remote.map(str::to_owned);
         self
     }
@@ -154,7 +154,7 @@ impl Repo {
     }
 
     /// Where git's own commands run.
-    pub(super) fn base(&self) -> &Path {
+    pub(super) fn working_folder(&self) -> &Path {
         self.work_tree.as_deref().unwrap_or(&self.git_dir)
     }
 
@@ -172,7 +172,7 @@ impl Repo {
     }
 
     /// The commits at which a shallow clone was cut: libgit2 shows them without parents.
-    pub(super) fn shallow(&self) -> &BTreeSet<CommitId> {
+    pub(super) fn shallow_commits(&self) -> &BTreeSet<CommitId> {
         self.shallow.get_or_init(|| {
             let text = read_plain_text(&self.common_dir.join("shallow")).unwrap_or_default();
             text.lines()
@@ -184,13 +184,13 @@ impl Repo {
 
 /// Upwards from a folder, as git does: not past `GIT_CEILING_DIRECTORIES`, and not into another
 /// file system unless told so.
-fn search(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
-    let ceilings = env.paths("GIT_CEILING_DIRECTORIES", dir);
+fn search_upwards(dir: &Path, env: &GitEnv) -> Result<Option<PathBuf>, RepoError> {
+    let ceilings = env.read_paths("GIT_CEILING_DIRECTORIES", dir);
     match git2::Repository::discover_path(dir, &ceilings) {
         Ok(found) if crosses_file_system(dir, &found, env) => Ok(None),
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(RepoError::objects(format!(
+        Err(error) => Err(RepoError::objects_error(format!(
             "look for a repository at `{}`",
             dir.display()
         ))(error)),
@@ -218,7 +218,7 @@ fn resolve_gitlink(named: &Path) -> Result<PathBuf, RepoError> {
     if !named.is_file() {
         return Ok(named.to_owned());
     }
-    let text = fs::read_to_string(named).map_err(RepoError::io("read", named))?;
+    let text = fs::read_to_string(named).map_err(RepoError::io_error("read", named))?;
     let target = text.trim_end().strip_prefix("gitdir: ");
     let target = target.ok_or_else(|| RepoError::NotARepository {
         dir: named.to_owned(),
@@ -231,14 +231,15 @@ fn common_dir(git_dir: &Path, env: &GitEnv, dir: &Path) -> Result<PathBuf, RepoE
         Ok(text) => git_dir.join(text.trim_end()),
         Err(_) => git_dir.to_owned(),
     };
-    let own = fs::canonicalize(&own).map_err(RepoError::io("open the repository", own))?;
-    let Some(named) = env.path("GIT_COMMON_DIR", dir) else {
+    let own = fs::canonicalize(&own).map_err(RepoError::io_error("open the repository", own))?;
+    let Some(named) = env.read_path("GIT_COMMON_DIR", dir) else {
         return Ok(own);
     };
 
     // Git lets the variable decide; libgit2, which reads here, does not know it. Where both say the
     // same, it is no matter.
-    let named = fs::canonicalize(&named).map_err(RepoError::io("open the repository", named))?;
+    let named =
+        fs::canonicalize(&named).map_err(RepoError::io_error("open the repository", named))?;
     match named == own {
         true => Ok(own),
         false => Err(RepoError::OtherCommonDir {
@@ -280,7 +281,7 @@ fn refuse_unreadable(common_dir: &Path) -> Result<(), RepoError> {
 
 /// Opens a repository that git would open. libgit2's ownership check looks for `safe.directory` in
 /// other places than git does, so where the owner is another user, git is asked.
-fn open(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, RepoError> {
+fn open_at(git_dir: &Path, dir: &Path, env: &GitEnv) -> Result<git2::Repository, RepoError> {
     let none: [&Path; 0] = [];
     let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
     match git2::Repository::open_ext(git_dir, flags, none) {
@@ -346,8 +347,8 @@ fn git_trusts(dir: &Path, env: &GitEnv) -> Result<bool, RepoError> {
         return Ok(true);
     }
     let asked = GitCommand::new(dir, env, ["rev-parse", "--git-dir"])
-        .limit(QUICK)
-        .finish()?;
+        .with_limit(QUICK)
+        .finish_call()?;
     Ok(asked.success)
 }
 
@@ -378,18 +379,18 @@ fn add_object_directories(
     dir: &Path,
     env: &GitEnv,
 ) -> Result<(), RepoError> {
-    let own = env.path("GIT_OBJECT_DIRECTORY", dir);
+    let own = env.read_path("GIT_OBJECT_DIRECTORY", dir);
     for path in own
         .into_iter()
-        .chain(env.paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir))
+        .chain(env.read_paths("GIT_ALTERNATE_OBJECT_DIRECTORIES", dir))
     {
         let Some(text) = path.to_str() else { continue };
         let what = || format!("read the object directory `{text}`");
         let odb = git
             .odb()
-            .map_err(|error| RepoError::objects(what())(error))?;
+            .map_err(|error| RepoError::objects_error(what())(error))?;
         odb.add_disk_alternate(text)
-            .map_err(|error| RepoError::objects(what())(error))?;
+            .map_err(|error| RepoError::objects_error(what())(error))?;
     }
     Ok(())
 }
@@ -401,7 +402,7 @@ fn work_tree(
     dir: &Path,
     env: &GitEnv,
 ) -> Result<Option<PathBuf>, RepoError> {
-    let named = env.path("GIT_WORK_TREE", dir);
+    let named = env.read_path("GIT_WORK_TREE", dir);
     let own = git.workdir().map(Path::to_owned);
     let path = match (named, own) {
         (Some(named), _) => named,
@@ -415,9 +416,9 @@ fn work_tree(
             if elsewhere { dir.to_owned() } else { own }
         }
     };
-    Ok(Some(
-        fs::canonicalize(&path).map_err(RepoError::io("open the work tree", path))?,
-    ))
+    Ok(Some(fs::canonicalize(&path).map_err(
+        RepoError::io_error("open the work tree", path),
+    )?))
 }
 
 fn has_configured_work_tree(git: &git2::Repository) -> bool {

@@ -68,7 +68,7 @@ impl std::str::FromStr for Target {
     /// A number in its one spelling, or a commit's whole id.
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let by_commit = || text.parse().ok().map(Self::Commit);
-        number(text)
+        parse_number(text)
             .map(Self::Promotion)
             .or_else(by_commit)
             .ok_or_else(|| {
@@ -98,8 +98,8 @@ impl Record {
             ));
         }
         let mut message = format!("{subject}\n\n");
-        for (key, value) in self.trailers() {
-            message.push_str(&trailers::line(key, &value));
+        for (key, value) in self.write_trailers() {
+            message.push_str(&trailers::parse_line(key, &value));
         }
         match Self::parse(&message, &self.environment)? {
             Some(read) if read == *self => Ok(message),
@@ -110,34 +110,38 @@ impl Record {
     /// What a message records for an environment; `None` if it is another commit than a promotion
     /// of that environment, an error if it means to be one and is not well-formed.
     pub fn parse(message: &str, environment: &str) -> Result<Option<Self>, Malformed> {
-        let found = trailers::parse(message)?;
+        let found = trailers::parse_trailers(message)?;
         if found.is_empty() {
             return Ok(None);
         }
         let fields = Fields::of(found)?;
-        if fields.need("Environment")? != environment {
+        if fields.need_field("Environment")? != environment {
             return Ok(None);
         }
         let bad =
             |key: &str| Malformed(format!("the value of `Refguard-{key}` is not well-formed"));
         let record = Self {
-            number: number(fields.need("Promotion")?).ok_or_else(|| bad("Promotion"))?,
+            number: parse_number(fields.need_field("Promotion")?)
+                .ok_or_else(|| bad("Promotion"))?,
             environment: environment.to_owned(),
-            source: fields.need("Commit")?.parse().map_err(|_| bad("Commit"))?,
-            digest: Some(fields.need("Digest")?)
+            source: fields
+                .need_field("Commit")?
+                .parse()
+                .map_err(|_| bad("Commit"))?,
+            digest: Some(fields.need_field("Digest")?)
                 .filter(|text| is_digest(text))
                 .ok_or_else(|| bad("Digest"))?
                 .to_owned(),
-            reason: fields.reason("Reason")?,
+            reason: fields.read_reason("Reason")?,
             policies: match fields.get("Policies") {
-                Some(text) => names(text).ok_or_else(|| bad("Policies"))?,
+                Some(text) => split_names(text).ok_or_else(|| bad("Policies"))?,
                 None => Vec::new(),
             },
             rollback: fields
                 .get("Rollback")
                 .map(|text| text.parse().map_err(|_| bad("Rollback")))
                 .transpose()?,
-            hold: fields.reason("Hold")?,
+            hold: fields.read_reason("Hold")?,
             previous: fields
                 .get("Previous")
                 .map(|text| text.parse().map_err(|_| bad("Previous")))
@@ -156,13 +160,13 @@ impl Record {
 
     /// The environment that a message records a promotion of, if it does so of any.
     pub fn environment_of(message: &str) -> Option<String> {
-        let found = trailers::parse(message).ok()?;
+        let found = trailers::parse_trailers(message).ok()?;
         let environment = found.into_iter().find(|(key, _)| *key == "Environment")?.1;
         let record = Self::parse(message, environment).ok().flatten()?;
         Some(record.environment)
     }
 
-    fn trailers(&self) -> Vec<(&'static str, String)> {
+    fn write_trailers(&self) -> Vec<(&'static str, String)> {
         let mut all = vec![
             ("Promotion", self.number.to_string()),
             ("Environment", self.environment.clone()),
@@ -173,7 +177,7 @@ impl Record {
         all.extend(self.root.clone().map(|root| ("Root", root)));
         all.extend(self.version.clone().map(|version| ("Version", version)));
         all.extend(self.reason.clone().map(|reason| ("Reason", reason)));
-        all.extend((!self.policies.is_empty()).then(|| ("Policies", joined(&self.policies))));
+        all.extend((!self.policies.is_empty()).then(|| ("Policies", join_names(&self.policies))));
         all.extend(self.rollback.map(|to| ("Rollback", to.to_string())));
         all.extend(self.hold.clone().map(|reason| ("Hold", reason)));
         all.extend(self.allow.iter().map(|allow| {
@@ -236,12 +240,12 @@ impl<'m> Fields<'m> {
             .map(|(_, value)| *value)
     }
 
-    fn need(&self, key: &str) -> Result<&'m str, Malformed> {
+    fn need_field(&self, key: &str) -> Result<&'m str, Malformed> {
         self.get(key)
             .ok_or_else(|| Malformed(format!("`Refguard-{key}` is missing")))
     }
 
-    fn reason(&self, key: &str) -> Result<Option<String>, Malformed> {
+    fn read_reason(&self, key: &str) -> Result<Option<String>, Malformed> {
         match self.get(key) {
             Some(text) if !is_reason(text) => Err(Malformed(format!(
                 "the text of `Refguard-{key}` is too long"
@@ -252,7 +256,7 @@ impl<'m> Fields<'m> {
 }
 
 /// A positive number in its one spelling.
-fn number(text: &str) -> Option<u64> {
+fn parse_number(text: &str) -> Option<u64> {
     text.parse()
         .ok()
         .filter(|number: &u64| *number > 0 && number.to_string() == text)
@@ -263,7 +267,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Names in one line; one that holds a comma or a quote is written as JSON.
-fn joined(names: &[String]) -> String {
+fn join_names(names: &[String]) -> String {
     let plain = |name: &String| !name.contains([',', '"']);
     let one = |name: &String| {
         if plain(name) {
@@ -275,7 +279,7 @@ fn joined(names: &[String]) -> String {
     names.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn names(mut text: &str) -> Option<Vec<String>> {
+fn split_names(mut text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     loop {
         let rest = if text.starts_with('"') {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::git::{Cancel, Ending, failure};
+use super::git::{Cancel, Ending, describe_failure};
 use super::transaction::{Move, OTHER_VALUE, Outcome};
 use super::{CommitId, Expected, LedgerLosses, Promotion, RefName, Repo, RepoError};
 
@@ -24,7 +24,7 @@ pub struct Listed {
 
 impl Listed {
     /// The names of the environments that have a ledger there.
-    pub fn ledgers(&self) -> impl Iterator<Item = &str> {
+    pub fn list_ledgers(&self) -> impl Iterator<Item = &str> {
         self.refs
             .keys()
             .filter_map(|name| name.as_str().strip_prefix(LEDGERS))
@@ -81,7 +81,7 @@ impl Repo {
         let words = ["ls-remote", "--quiet", "--", remote]
             .into_iter()
             .chain(names.iter().map(|name| name.as_str()));
-        let listed = self.command(words).over_network().run()?.text();
+        let listed = self.git_command(words).over_network().run()?.text();
         let pairs = listed.lines().filter_map(|line| line.split_once('\t'));
         // The names are patterns to git, which match the ends of other names too.
         let known = pairs.filter(|(_, name)| names.iter().any(|due| due.as_str() == *name));
@@ -96,7 +96,7 @@ impl Repo {
         let patterns = ["HEAD", "refs/heads/*", "refs/refguard/ledger/*"];
         let words = ["ls-remote", "--quiet", "--symref", "--", remote];
         let mut command = self
-            .command(words.into_iter().chain(patterns))
+            .git_command(words.into_iter().chain(patterns))
             .over_network();
         if let Some(cancel) = cancel {
             command = command.cancelled_by(cancel);
@@ -132,11 +132,11 @@ impl Repo {
             .filter_map(|name| self.newest_copied(remote, name));
         let newest: Vec<Promotion> = newest.collect();
         for name in names {
-            let branch = RefName::branch(name)?;
+            let branch = RefName::of_branch(name)?;
             let copies = [
-                (branch.clone(), branch.tracking(remote)?),
+                (branch.clone(), branch.tracking_copy(remote)?),
                 (
-                    RefName::ledger(name)?,
+                    RefName::of_ledger(name)?,
                     RefName::remote_ledger(remote, name)?,
                 ),
             ];
@@ -171,15 +171,15 @@ impl Repo {
     pub fn follow_remote_head(&self, remote: &str, head: &RefName) -> Result<(), RepoError> {
         let (name, target) = (
             format!("refs/remotes/{remote}/HEAD"),
-            head.tracking(remote)?,
+            head.tracking_copy(remote)?,
         );
-        self.command(["symbolic-ref", &name, target.as_str()])
+        self.git_command(["symbolic-ref", &name, target.as_str()])
             .run()
             .map(drop)
     }
 
     /// Fetches what git's configuration asks for, as `git fetch REMOTE` does.
-    pub fn fetch(&self, remote: &str) -> Result<(), RepoError> {
+    pub fn fetch_remote(&self, remote: &str) -> Result<(), RepoError> {
         let words = [
             "fetch",
             "--quiet",
@@ -188,11 +188,11 @@ impl Repo {
             "--",
             remote,
         ];
-        self.command(words).over_network().run().map(drop)
+        self.git_command(words).over_network().run().map(drop)
     }
 
     /// A push that moves nothing yet.
-    pub fn push(&self, remote: impl Into<String>) -> Push<'_> {
+    pub fn push_to(&self, remote: impl Into<String>) -> Push<'_> {
         Push {
             repo: self,
             remote: remote.into(),
@@ -203,7 +203,7 @@ impl Repo {
 
 impl Push<'_> {
     /// Adds a ref. The first is the one that counts; the others go with it.
-    pub fn set(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
+    pub fn with_ref(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
         self.moves.push(Move {
             name: name.clone(),
             expected,
@@ -213,7 +213,7 @@ impl Push<'_> {
     }
 
     /// Moves all refs on the remote, or none. Never against the direction of history.
-    pub fn send(self) -> Result<PushOutcome, RepoError> {
+    pub fn send_all(self) -> Result<PushOutcome, RepoError> {
         for Move { expected, new, .. } in &self.moves {
             if let Some(old) = expected.commit().filter(|old| old != new)
                 && !self.repo.is_ancestor(old, *new)?
@@ -221,19 +221,19 @@ impl Push<'_> {
                 return Err(RepoError::NotAFastForward { new: *new, old });
             }
         }
-        self.repo.env.pass("before-push")?;
-        let outcome = match self.run() {
+        self.repo.env.may_fail_before("before-push")?;
+        let outcome = match self.run_push() {
             Ok(ending) if ending.success => PushOutcome::Taken {
                 missing: Vec::new(),
             },
             Ok(ending) => match self.taken_all_the_same() {
                 Some(taken) => taken,
-                None => self.judge(&ending)?,
+                None => self.judge_outcome(&ending)?,
             },
             Err(RepoError::NoGit) => return Err(RepoError::NoGit),
-            Err(error) => self.ask(error)?,
+            Err(error) => self.ask_remote(error)?,
         };
-        self.repo.env.passed("after-push");
+        self.repo.env.may_fail_after("after-push");
         Ok(outcome)
     }
 
@@ -256,7 +256,7 @@ impl Push<'_> {
         })
     }
 
-    fn run(&self) -> Result<Ending, RepoError> {
+    fn run_push(&self) -> Result<Ending, RepoError> {
         let by_name = |it: &Move| format!("{}:{}", it.new, it.name);
         let ending = self.run_with(self.moves.iter().map(by_name).collect())?;
         if !ending.success && ending.stderr.contains("matches more than one") {
@@ -271,7 +271,7 @@ impl Push<'_> {
     fn run_by_pattern(&self) -> Result<Ending, RepoError> {
         let folder = format!("refs/refguard/outgoing/{}/", std::process::id());
         let mut made = Vec::new();
-        let mut transaction = self.repo.transaction("refguard: push");
+        let mut transaction = self.repo.begin_transaction("refguard: push");
         for it in &self.moves {
             let rest = it
                 .name
@@ -280,12 +280,12 @@ impl Push<'_> {
                 .unwrap_or(it.name.as_str());
             let name = RefName::new(format!("{folder}{rest}"))?;
             let held = self.repo.read_ref(&name)?;
-            transaction = transaction.set(&name, held.into(), it.new);
+            transaction = transaction.set_ref(&name, held.into(), it.new);
             made.push(name);
         }
-        let ending = match transaction.commit()? {
+        let ending = match transaction.commit_all()? {
             Outcome::Moved => self.run_with(vec![format!("{folder}*:refs/*")]),
-            _ => Err(failure("push", "the refs to push from are locked")),
+            _ => Err(describe_failure("push", "the refs to push from are locked")),
         };
         for name in &made {
             self.repo.drop_ref(name)?;
@@ -315,22 +315,22 @@ impl Push<'_> {
         words.extend(["--".to_owned(), self.remote.clone()]);
         words.extend(refspecs);
         self.repo
-            .command(words.iter().map(String::as_str))
+            .git_command(words.iter().map(String::as_str))
             .over_network()
-            .finish()
+            .finish_call()
     }
 
     /// What a push that failed means, ref by ref.
-    fn judge(&self, ending: &Ending) -> Result<PushOutcome, RepoError> {
+    fn judge_outcome(&self, ending: &Ending) -> Result<PushOutcome, RepoError> {
         let text = String::from_utf8_lossy(&ending.stdout);
         let rejected: Vec<(&Move, Rejection)> = text
             .lines()
-            .filter_map(|line| self.rejected(line))
+            .filter_map(|line| self.parse_rejection(line))
             .collect();
         let first =
             |is: fn(&Rejection) -> bool| rejected.iter().find(|(_, rejection)| is(rejection));
         if let Some((it, Rejection::Lost(reason))) = first(|it| matches!(it, Rejection::Lost(_))) {
-            return Ok(self.lost(it, reason.clone()));
+            return Ok(self.lost_outcome(it, reason.clone()));
         }
         if let Some((it, Rejection::Refused(reason))) =
             first(|it| matches!(it, Rejection::Refused(_)))
@@ -342,14 +342,14 @@ impl Push<'_> {
         }
         match self.moves.first() {
             Some(it) if !rejected.is_empty() && is_race(&ending.stderr) => {
-                Ok(self.lost(it, "the remote's refs are locked or have moved".into()))
+                Ok(self.lost_outcome(it, "the remote's refs are locked or have moved".into()))
             }
-            _ => self.ask(failure("push", &ending.stderr)),
+            _ => self.ask_remote(describe_failure("push", &ending.stderr)),
         }
     }
 
     /// A line of the answer, if it speaks of a ref that was not moved.
-    fn rejected(&self, line: &str) -> Option<(&Move, Rejection)> {
+    fn parse_rejection(&self, line: &str) -> Option<(&Move, Rejection)> {
         let mut fields = line.splitn(3, '\t');
         let (flag, refs, summary) = (fields.next()?, fields.next()?, fields.next()?);
         let (_, name) = refs.split_once(':')?;
@@ -357,7 +357,7 @@ impl Push<'_> {
         (flag == "!").then(|| (it, Rejection::of(summary)))
     }
 
-    fn lost(&self, it: &Move, reason: String) -> PushOutcome {
+    fn lost_outcome(&self, it: &Move, reason: String) -> PushOutcome {
         let actual = self.repo.remote_refs(&self.remote, &[&it.name]).ok();
         let actual = actual.and_then(|refs| refs.get(&it.name).copied());
         PushOutcome::Lost {
@@ -369,7 +369,7 @@ impl Push<'_> {
     }
 
     /// There was no clear answer: what the remote holds now decides.
-    fn ask(&self, error: RepoError) -> Result<PushOutcome, RepoError> {
+    fn ask_remote(&self, error: RepoError) -> Result<PushOutcome, RepoError> {
         let names: Vec<&RefName> = self.moves.iter().map(|it| &it.name).collect();
         let Ok(refs) = self.repo.remote_refs(&self.remote, &names) else {
             return Ok(PushOutcome::Unknown {

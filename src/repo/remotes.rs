@@ -38,12 +38,12 @@ impl Repo {
         if self.work_tree().is_none() || self.is_imagined {
             return Ok(Remote::None);
         }
-        Ok(choose_remote(self.config()?))
+        Ok(choose_remote(self.read_config()?))
     }
 
     /// What this repository copies all its refs from, if it is a mirror.
     pub fn mirrored_from(&self) -> Result<Option<String>, RepoError> {
-        let config = self.config()?;
+        let config = self.read_config()?;
         let names = config.names_in("remote", "url");
         let source = names.into_iter().find(|name| is_mirror(config, name));
         Ok(source.map(|name| {
@@ -65,12 +65,12 @@ impl Repo {
             .get(PUBLISH_BRANCH_VARIABLE)
             .filter(|_| !self.is_imagined);
         let variable = variable.map(|name| name.to_string_lossy());
-        let config = self.config()?;
+        let config = self.read_config()?;
         let setting = config
             .get("refguard.publishbranch")
             .map(std::borrow::Cow::from);
         if let Some(name) = variable.or(setting) {
-            return RefName::branch(&name).map(Some);
+            return RefName::of_branch(&name).map(Some);
         }
         if self.work_tree().is_none() {
             return Ok(self.symbolic_target("HEAD"));
@@ -86,7 +86,7 @@ impl Repo {
                 let branch =
                     head.and_then(|head| head.as_str().strip_prefix(&copies).map(str::to_owned));
                 match branch {
-                    Some(branch) => RefName::branch(&branch).map(Some),
+                    Some(branch) => RefName::of_branch(&branch).map(Some),
                     None => Err(RepoError::UnnamedPublishBranch {
                         remote: Some(remote),
                     }),
@@ -106,7 +106,7 @@ impl Repo {
 
     fn usual_branch(&self) -> Result<Option<RefName>, RepoError> {
         for name in USUAL_BRANCHES {
-            let branch = RefName::branch(name)?;
+            let branch = RefName::of_branch(name)?;
             match self.read_ref(&branch) {
                 Ok(None) => {}
                 // A symbolic branch is fine here: it is only read.
@@ -120,7 +120,7 @@ impl Repo {
     /// Whether a remote is known to take no refs but branches and tags.
     pub fn takes_branches_only(&self, remote: &str) -> Result<bool, RepoError> {
         let key = format!("remote.{remote}.refguardledger");
-        Ok(self.config()?.get(&key) == Some("false"))
+        Ok(self.read_config()?.get(&key) == Some("false"))
     }
 
     /// Remembers that a remote takes no refs but branches and tags.

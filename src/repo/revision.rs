@@ -23,7 +23,11 @@ impl Repo {
         let found = match self.git.find_reference(name.as_str()) {
             Ok(found) => found,
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(RepoError::objects(format!("read the ref `{name}`"))(error)),
+            Err(error) => {
+                return Err(RepoError::objects_error(format!("read the ref `{name}`"))(
+                    error,
+                ));
+            }
         };
         if found.kind() == Some(ReferenceType::Symbolic) {
             let target = String::from_utf8_lossy(found.symbolic_target_bytes().unwrap_or_default())
@@ -46,13 +50,13 @@ impl Repo {
     }
 
     /// The commit that is checked out; none before the first one.
-    pub fn head(&self) -> Result<Option<CommitId>, RepoError> {
+    pub fn head_commit(&self) -> Result<Option<CommitId>, RepoError> {
         match self.git.head() {
             Ok(head) => Ok(head.target().map(CommitId::from)),
             Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => {
                 Ok(None)
             }
-            Err(error) => Err(RepoError::objects("read `HEAD`")(error)),
+            Err(error) => Err(RepoError::objects_error("read `HEAD`")(error)),
         }
     }
 
@@ -65,7 +69,7 @@ impl Repo {
     /// The commit that a revision names. `known` are the environments by their names (and whatever
     /// else must not be confused with a tag): such a name, or the full name of its ref, is looked
     /// up as that ref and as nothing else, also at the head of git's own syntax. The rest is git's.
-    pub fn resolve(
+    pub fn resolve_revision(
         &self,
         revision: &str,
         known: &[(&str, &RefName)],
@@ -79,13 +83,13 @@ impl Repo {
             // Git takes the tag of a name; a person means the branch.
             let branch = self.branch_before_tag(base)?;
             let meant = branch.map(|branch| format!("{branch}{rest}"));
-            return self.ask(revision, meant.as_deref().unwrap_or(revision));
+            return self.find_commit_of(revision, meant.as_deref().unwrap_or(revision));
         };
         let tip = self.require_ref(full)?;
         if rest.is_empty() {
             Ok(tip)
         } else {
-            self.ask(revision, &format!("{full}{rest}"))
+            self.find_commit_of(revision, &format!("{full}{rest}"))
         }
     }
 
@@ -100,20 +104,22 @@ impl Repo {
             return Ok(None);
         }
         // What is no name of a branch is none of a tag either.
-        let Ok(branch) = RefName::branch(name) else {
+        let Ok(branch) = RefName::of_branch(name) else {
             return Ok(None);
         };
         let is_there = |full: &str| match self.git.find_reference(full) {
             Ok(_) => Ok(true),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
-            Err(error) => Err(RepoError::objects(format!("read the ref `{full}`"))(error)),
+            Err(error) => Err(RepoError::objects_error(format!("read the ref `{full}`"))(
+                error,
+            )),
         };
         let both = is_there(branch.as_str())? && is_there(&format!("refs/tags/{name}"))?;
         Ok(both.then_some(branch))
     }
 
     /// Git's own reading of a revision, which is said in messages as the person wrote it.
-    fn ask(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
+    fn find_commit_of(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
         if let Some(taken) = self.taken_for(revision) {
             return taken.ok_or_else(|| RepoError::NoSuchRevision {
                 revision: written.to_owned(),
@@ -121,9 +127,9 @@ impl Repo {
             });
         }
         match self.git.revparse_single(revision) {
-            Ok(object) => self.peel(written, &object),
+            Ok(object) => self.peel_object(written, &object),
             // Git understands more than libgit2 does; it has the last word.
-            Err(_) => self.ask_git(written, revision),
+            Err(_) => self.parse_by_git(written, revision),
         }
     }
 
@@ -149,7 +155,7 @@ impl Repo {
 
     /// The refs whose names begin so, symbolic ones left out, sorted.
     pub fn refs_below(&self, prefix: &str) -> Result<Vec<(RefName, CommitId)>, RepoError> {
-        let what = || RepoError::objects(format!("list the refs below `{prefix}`"));
+        let what = || RepoError::objects_error(format!("list the refs below `{prefix}`"));
         let mut found = Vec::new();
         for reference in self
             .git
@@ -168,7 +174,11 @@ impl Repo {
         Ok(found)
     }
 
-    fn peel(&self, revision: &str, object: &git2::Object<'_>) -> Result<CommitId, RepoError> {
+    fn peel_object(
+        &self,
+        revision: &str,
+        object: &git2::Object<'_>,
+    ) -> Result<CommitId, RepoError> {
         match object.peel(ObjectType::Commit) {
             Ok(commit) => Ok(commit.id().into()),
             Err(_) => {
@@ -181,7 +191,7 @@ impl Repo {
         }
     }
 
-    fn ask_git(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
+    fn parse_by_git(&self, written: &str, revision: &str) -> Result<CommitId, RepoError> {
         let none = || RepoError::NoSuchRevision {
             revision: written.to_owned(),
             near: None,
@@ -191,14 +201,14 @@ impl Repo {
         }
         let named = format!("{revision}^{{commit}}");
         let answer = self
-            .command([
+            .git_command([
                 "rev-parse",
                 "--verify",
                 "--quiet",
                 "--end-of-options",
                 &named,
             ])
-            .limit(QUICK)
+            .with_limit(QUICK)
             .run();
         match answer {
             Ok(answer) => answer.text().parse().map_err(|_| none()),
@@ -208,9 +218,9 @@ impl Repo {
     }
 
     fn kind_of(&self, id: git2::Oid) -> Result<ObjectType, RepoError> {
-        self.odb()?
+        self.object_database()?
             .read_header(id)
             .map(|(_, kind)| kind)
-            .map_err(RepoError::object(id))
+            .map_err(RepoError::object_error(id))
     }
 }

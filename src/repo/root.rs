@@ -22,9 +22,9 @@ impl Root {
     /// tree; else `dir` itself.
     pub fn find(dir: &Path, env: &GitEnv) -> Result<Self, RepoError> {
         let repo = Repo::discover(dir, env)?;
-        let dir = fs::canonicalize(dir).map_err(RepoError::io("open the folder", dir))?;
+        let dir = fs::canonicalize(dir).map_err(RepoError::io_error("open the folder", dir))?;
         let Some(repo) = repo else {
-            let root = marked(&dir, None).unwrap_or(&dir).to_owned();
+            let root = nearest_marked(&dir, None).unwrap_or(&dir).to_owned();
             return Ok(Self {
                 dir: Some(root),
                 prefix: String::new(),
@@ -47,8 +47,8 @@ impl Root {
         } else {
             top.as_path()
         };
-        let root = marked(start, Some(&top)).unwrap_or(start);
-        let prefix = slashed(root.strip_prefix(&top).unwrap_or(Path::new("")))?;
+        let root = nearest_marked(start, Some(&top)).unwrap_or(start);
+        let prefix = with_slashes(root.strip_prefix(&top).unwrap_or(Path::new("")))?;
         Ok(Self {
             dir: Some(root.to_owned()),
             prefix,
@@ -86,9 +86,9 @@ impl Root {
 
     /// The same folder, of a repository in which one remote counts whatever the configuration says.
     #[must_use]
-    pub fn following(self, remote: Option<&str>) -> Self {
+    pub fn with_remote(self, remote: Option<&str>) -> Self {
         Self {
-            repo: self.repo.map(|repo| repo.following(remote)),
+            repo: self.repo.map(|repo| repo.with_remote(remote)),
             ..self
         }
     }
@@ -117,7 +117,7 @@ impl Root {
     }
 }
 
-fn marked<'a>(dir: &'a Path, top: Option<&Path>) -> Option<&'a Path> {
+fn nearest_marked<'a>(dir: &'a Path, top: Option<&Path>) -> Option<&'a Path> {
     let inside = dir
         .ancestors()
         .take_while(|above| top.is_none_or(|top| above.starts_with(top)));
@@ -125,7 +125,7 @@ fn marked<'a>(dir: &'a Path, top: Option<&Path>) -> Option<&'a Path> {
 }
 
 /// A relative path as git writes it.
-fn slashed(path: &Path) -> Result<String, RepoError> {
+fn with_slashes(path: &Path) -> Result<String, RepoError> {
     let parts: Option<Vec<&str>> = path
         .components()
         .map(|part| part.as_os_str().to_str())

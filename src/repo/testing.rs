@@ -184,7 +184,7 @@ impl TestRepo {
     }
 
     pub fn open(&self) -> Repo {
-        Repo::open(&self.path, &self.env()).unwrap()
+        Repo::open_at(&self.path, &self.env()).unwrap()
     }
 
     pub fn root(&self) -> Root {
@@ -199,7 +199,7 @@ pub(crate) fn write_script(path: &Path, script: &str) {
 }
 
 pub(crate) fn branch(name: &str) -> RefName {
-    RefName::branch(name).unwrap()
+    RefName::of_branch(name).unwrap()
 }
 
 pub(crate) fn everything(_: &str, _: EntryKind) -> bool {
@@ -222,6 +222,6 @@ pub(crate) fn texts(listing: &Listing<'_>) -> Vec<String> {
         .iter()
         .filter(|entry| entry.kind == EntryKind::File);
     files
-        .map(|entry| String::from_utf8(listing.read(entry).unwrap()).unwrap())
+        .map(|entry| String::from_utf8(listing.read_entry(entry).unwrap()).unwrap())
         .collect()
 }

@@ -13,7 +13,7 @@ const OURS: &str = "Refguard-";
 ///
 /// They stand in the last paragraph, which is not the first and holds nothing but trailers. Keys
 /// are spelt exactly, values are one line, not empty and without control characters.
-pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
+pub(super) fn parse_trailers(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     let message = message.trim_end_matches('\n');
     let Some((_, last)) = message.rsplit_once("\n\n") else {
         return Ok(Vec::new());
@@ -23,7 +23,7 @@ pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     }
     let mut found = Vec::new();
     for line in last.split('\n') {
-        let (key, value) = split(line)
+        let (key, value) = split_message(line)
             .ok_or_else(|| Malformed(format!("`{}` is no trailer", line.escape_debug())))?;
         match key.strip_prefix(OURS) {
             Some(key) => found.push((key, value)),
@@ -37,7 +37,7 @@ pub(super) fn parse(message: &str) -> Result<Vec<(&str, &str)>, Malformed> {
 }
 
 /// A trailer line as it is written.
-pub(super) fn line(key: &str, value: &str) -> String {
+pub(super) fn parse_line(key: &str, value: &str) -> String {
     format!("{OURS}{key}: {value}\n")
 }
 
@@ -52,7 +52,7 @@ fn starts_like_ours(line: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
 }
 
-fn split(line: &str) -> Option<(&str, &str)> {
+fn split_message(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.split_once(": ")?;
     let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     (is_key && is_value(value)).then_some((key, value))
@@ -65,17 +65,17 @@ mod tests {
     #[test]
     fn only_the_last_paragraph_counts_and_it_must_not_be_the_first() {
         assert_eq!(
-            parse("subject\n\nRefguard-Promotion: 1\n").unwrap(),
+            parse_trailers("subject\n\nRefguard-Promotion: 1\n").unwrap(),
             [("Promotion", "1")]
         );
         assert_eq!(
-            parse("subject\n\nRefguard-Promotion: 1\n\nmore\n").unwrap(),
+            parse_trailers("subject\n\nRefguard-Promotion: 1\n\nmore\n").unwrap(),
             []
         );
-        assert_eq!(parse("Refguard-Promotion: 1\n").unwrap(), []);
-        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(parse_trailers("Refguard-Promotion: 1\n").unwrap(), []);
+        assert_eq!(parse_trailers("").unwrap(), []);
         let signed = "subject\n\nRefguard-Promotion: 1\nSigned-off-by: A <a@b>\n";
-        assert_eq!(parse(signed).unwrap(), [("Promotion", "1")]);
+        assert_eq!(parse_trailers(signed).unwrap(), [("Promotion", "1")]);
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             "s\n\nRefguard-Promotion: 1\n continued",
             "s\n\nRefguard Promotion: 1\nRefguard-Promotion: 1",
         ] {
-            assert!(parse(bad).is_err(), "{bad:?}");
+            assert!(parse_trailers(bad).is_err(), "{bad:?}");
         }
     }
 
@@ -99,14 +99,14 @@ mod tests {
         #[test]
         fn any_text_is_read_without_a_panic(message in "(?s).{0,80}\n\n\
             (Refguard-|refguard-|)[A-Za-z: \r\n\té-]{0,40}") {
-            let _ = parse(&message);
+            let _ = parse_trailers(&message);
         }
 
         #[test]
         fn what_is_written_is_read(pairs in proptest::collection::vec(("[A-Za-z]{1,9}", "[!-~é]{1,5}( [!-~]{1,5})?"), 1..5)) {
-            let lines: String = pairs.iter().map(|(key, value)| line(key, value)).collect();
+            let lines: String = pairs.iter().map(|(key, value)| parse_line(key, value)).collect();
             let message = format!("subject\n\n{lines}");
-            let found = parse(&message).unwrap();
+            let found = parse_trailers(&message).unwrap();
             let due: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             proptest::prop_assert_eq!(found, due);
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::git::{Running, failure};
+use super::git::{Running, describe_failure};
 use super::{CommitId, Expected, RefName, Repo, RepoError};
 
 /// How long a lock of somebody else is waited for.
@@ -88,7 +88,7 @@ enum Attempt<'r> {
 
 impl Repo {
     /// A transaction that moves nothing yet; `why` goes into the reflog.
-    pub fn transaction(&self, why: impl Into<String>) -> Transaction<'_> {
+    pub fn begin_transaction(&self, why: impl Into<String>) -> Transaction<'_> {
         Transaction {
             repo: self,
             why: why.into(),
@@ -98,7 +98,7 @@ impl Repo {
 
     /// Drops a copy of a remote's ref.
     pub(super) fn drop_ref(&self, name: &RefName) -> Result<(), RepoError> {
-        self.command(["update-ref", "--no-deref", "-d", name.as_str()])
+        self.git_command(["update-ref", "--no-deref", "-d", name.as_str()])
             .run()
             .map(drop)
     }
@@ -106,7 +106,7 @@ impl Repo {
     /// The work tree, of any that the repository has, in which a branch is checked out.
     pub fn checked_out_in(&self, name: &RefName) -> Result<Option<PathBuf>, RepoError> {
         let listed = self
-            .command(["worktree", "list", "--porcelain"])
+            .git_command(["worktree", "list", "--porcelain"])
             .run()?
             .text();
         let branch = format!("branch {name}");
@@ -120,7 +120,7 @@ impl Repo {
 
 impl<'r> Transaction<'r> {
     /// Adds a ref. The first is the one that counts; the others follow it.
-    pub fn set(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
+    pub fn set_ref(mut self, name: &RefName, expected: Expected, new: CommitId) -> Self {
         self.moves.push(Move {
             name: name.clone(),
             expected,
@@ -130,23 +130,26 @@ impl<'r> Transaction<'r> {
     }
 
     /// Moves all refs, or none. A lock is waited for, for a short while.
-    pub fn commit(mut self) -> Result<Outcome, RepoError> {
+    pub fn commit_all(mut self) -> Result<Outcome, RepoError> {
         self.refuse_unfit()?;
-        self.repo.env.pass("before-ref")?;
+        self.repo.env.may_fail_before("before-ref")?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.prepare()? {
-                Attempt::Prepared(prepared) => return prepared.commit(),
+            match self.prepare_refs()? {
+                Attempt::Prepared(prepared) => return prepared.commit_prepared(),
                 Attempt::Over(outcome) => return Ok(outcome),
                 Attempt::Busy(_, Some(lock)) if Instant::now() > deadline => {
                     return Ok(Outcome::Locked(lock));
                 }
                 Attempt::Busy(..) if Instant::now() > deadline => {
-                    return Err(failure("update-ref", "the refs do not come to rest"));
+                    return Err(describe_failure(
+                        "update-ref",
+                        "the refs do not come to rest",
+                    ));
                 }
                 Attempt::Busy(again, _) => self = again,
             }
-            thread::sleep(jitter());
+            thread::sleep(jittered_wait());
         }
     }
 
@@ -154,7 +157,7 @@ impl<'r> Transaction<'r> {
     fn refuse_unfit(&self) -> Result<(), RepoError> {
         for Move { name, new, .. } in &self.moves {
             self.repo.read_ref(name)?;
-            self.repo.commit(*new)?;
+            self.repo.find_commit(*new)?;
             if name.is_branch()
                 && let Some(work_tree) = self.repo.checked_out_in(name)?
             {
@@ -168,12 +171,12 @@ impl<'r> Transaction<'r> {
     }
 
     /// Locks the refs and compares.
-    fn prepare(self) -> Result<Attempt<'r>, RepoError> {
+    fn prepare_refs(self) -> Result<Attempt<'r>, RepoError> {
         let mut git = self
             .repo
-            .durable(["update-ref", "-m", &self.why, "--stdin"])
-            .start()?;
-        git.say("start\n");
+            .make_durable(["update-ref", "-m", &self.why, "--stdin"])
+            .start_process()?;
+        git.send_input("start\n");
         for Move {
             name,
             expected,
@@ -183,17 +186,17 @@ impl<'r> Transaction<'r> {
             let old = expected
                 .commit()
                 .map_or(NOTHING.to_owned(), |old| old.to_string());
-            git.say(&format!("option no-deref\nupdate {name} {new} {old}\n"));
+            git.send_input(&format!("option no-deref\nupdate {name} {new} {old}\n"));
         }
-        git.say("prepare\n");
+        git.send_input("prepare\n");
         if git.await_line("prepare: ok")? {
             return Ok(Attempt::Prepared(Prepared {
                 transaction: self,
                 git,
             }));
         }
-        let ending = git.finish(Vec::new())?;
-        if let Some(lost) = self.lost()? {
+        let ending = git.wait_for_end(Vec::new())?;
+        if let Some(lost) = self.find_lost()? {
             return Ok(Attempt::Over(Outcome::Lost(lost)));
         }
         let lock = lock_in_the_way(&ending.stderr);
@@ -204,11 +207,11 @@ impl<'r> Transaction<'r> {
         if lock.is_some() || moved_back {
             return Ok(Attempt::Busy(self, lock));
         }
-        Err(failure("update-ref", &ending.stderr))
+        Err(describe_failure("update-ref", &ending.stderr))
     }
 
     /// The first ref that does not hold what was expected.
-    fn lost(&self) -> Result<Option<Lost>, RepoError> {
+    fn find_lost(&self) -> Result<Option<Lost>, RepoError> {
         for Move { name, expected, .. } in &self.moves {
             let actual = self.repo.read_ref(name)?;
             if actual != expected.commit() {
@@ -232,17 +235,17 @@ impl<'r> Transaction<'r> {
 }
 
 impl Prepared<'_> {
-    fn commit(mut self) -> Result<Outcome, RepoError> {
-        self.transaction.repo.env.pass("ref-prepared")?;
-        self.git.say("commit\n");
-        let ending = self.git.finish(Vec::new())?;
+    fn commit_prepared(mut self) -> Result<Outcome, RepoError> {
+        self.transaction.repo.env.may_fail_before("ref-prepared")?;
+        self.git.send_input("commit\n");
+        let ending = self.git.wait_for_end(Vec::new())?;
         // While the refs were locked nobody else could have put the new value there: where it
         // stands, git died after the move, and a ref that it left behind is healed by whoever comes
         // next.
         if !ending.success && !self.transaction.has_moved()? {
-            return Err(failure("update-ref", &ending.stderr));
+            return Err(describe_failure("update-ref", &ending.stderr));
         }
-        self.transaction.repo.env.passed("after-ref");
+        self.transaction.repo.env.may_fail_after("after-ref");
         Ok(Outcome::Moved)
     }
 }
@@ -265,6 +268,6 @@ fn lock_in_the_way(stderr: &str) -> Option<Locked> {
 }
 
 /// A short while, of another length each time, so that those who wait do not meet again.
-fn jitter() -> Duration {
+fn jittered_wait() -> Duration {
     Duration::from_millis(5 + RandomState::new().build_hasher().finish() % 45)
 }

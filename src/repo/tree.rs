@@ -20,7 +20,7 @@ pub struct TreeItem {
 
 impl TreeItem {
     /// A plain file with that content.
-    pub fn file(blob: BlobId) -> Self {
+    pub fn plain_file(blob: BlobId) -> Self {
         Self {
             mode: PLAIN_FILE,
             id: blob.oid(),
@@ -45,7 +45,7 @@ impl TreeItem {
     }
 
     /// The content's id, if it is a file.
-    pub fn blob(&self) -> Option<BlobId> {
+    pub fn blob_id(&self) -> Option<BlobId> {
         (self.kind() == Some(EntryKind::File)).then(|| self.id.into())
     }
 
@@ -66,7 +66,7 @@ impl TreeItem {
         format!("{:06o} {word} {}", self.mode, self.id)
     }
 
-    pub(super) fn folder(&self) -> Option<TreeId> {
+    pub(super) fn folder_id(&self) -> Option<TreeId> {
         self.kind().is_none().then(|| self.id.into())
     }
 }
@@ -89,12 +89,16 @@ impl Repo {
         prefix: &str,
         wanted: Wanted<'_>,
     ) -> Result<Listing<'_>, RepoError> {
-        let odb = self.odb()?;
+        let odb = self.object_database()?;
         let mut entries = Vec::new();
         if let Some(root) = self.folder_at(tree, prefix)? {
-            self.walk(root, &mut |path, kind, item| {
-                if wanted(&path, kind) {
-                    entries.push(measured(&odb, Entry::new(path, kind), item)?);
+            self.walk_tree(root, &mut |commits_between, kind, item| {
+                if wanted(&commits_between, kind) {
+                    entries.push(measure_entry(
+                        &odb,
+                        Entry::new(commits_between, kind),
+                        item,
+                    )?);
                 }
                 Ok(())
             })?;
@@ -111,10 +115,10 @@ impl Repo {
     ) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
         let mut sides = Vec::new();
         if let Some(root) = self.folder_at(tree, prefix)? {
-            self.walk(root, &mut |path, kind, item| {
-                if wanted(&path, kind) {
-                    let blob = item.blob().filter(|_| kind == EntryKind::File);
-                    sides.push((path.into(), Side { kind, blob }));
+            self.walk_tree(root, &mut |commits_between, kind, item| {
+                if wanted(&commits_between, kind) {
+                    let blob = item.blob_id().filter(|_| kind == EntryKind::File);
+                    sides.push((commits_between.into(), Side { kind, blob }));
                 }
                 Ok(())
             })?;
@@ -125,7 +129,7 @@ impl Repo {
 
     /// A listing of paths whose sides are known already.
     pub fn list_sides(&self, sides: &[(Arc<str>, Side)]) -> Result<Listing<'_>, RepoError> {
-        let odb = self.odb()?;
+        let odb = self.object_database()?;
         let mut entries = Vec::with_capacity(sides.len());
         for (path, side) in sides {
             let mut entry = Entry {
@@ -135,7 +139,7 @@ impl Repo {
             if let Some(blob) = side.blob {
                 let header = odb
                     .read_header(blob.oid())
-                    .map_err(RepoError::object(blob.oid()))?;
+                    .map_err(RepoError::object_error(blob.oid()))?;
                 entry.size = header.0 as u64;
             }
             entries.push(entry);
@@ -145,14 +149,14 @@ impl Repo {
 
     /// The tree of a commit.
     pub fn tree_of(&self, commit: CommitId) -> Result<TreeId, RepoError> {
-        Ok(self.commit(commit)?.tree)
+        Ok(self.find_commit(commit)?.tree)
     }
 
     /// What a tree holds at a path, if anything.
     pub fn item_at(&self, tree: TreeId, path: &str) -> Result<Option<TreeItem>, RepoError> {
         let mut here = Some(TreeItem::of_folder(tree));
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let Some(folder) = here.and_then(|item| item.folder()) else {
+            let Some(folder) = here.and_then(|item| item.folder_id()) else {
                 return Ok(None);
             };
             here = self
@@ -182,13 +186,15 @@ impl Repo {
 
     /// The folder at a prefix of a tree.
     pub fn folder_at(&self, tree: TreeId, prefix: &str) -> Result<Option<TreeId>, RepoError> {
-        Ok(self.item_at(tree, prefix)?.and_then(|item| item.folder()))
+        Ok(self
+            .item_at(tree, prefix)?
+            .and_then(|item| item.folder_id()))
     }
 
     /// The bytes of a blob.
     pub fn blob_size(&self, blob: BlobId) -> Result<u64, RepoError> {
-        let header = self.odb()?.read_header(blob.oid());
-        Ok(header.map_err(RepoError::object(blob.oid()))?.0 as u64)
+        let header = self.object_database()?.read_header(blob.oid());
+        Ok(header.map_err(RepoError::object_error(blob.oid()))?.0 as u64)
     }
 
     /// The content of a blob. Check its size first.
@@ -196,24 +202,24 @@ impl Repo {
         let object = self
             .git
             .find_blob(blob.oid())
-            .map_err(RepoError::object(blob.oid()))?;
+            .map_err(RepoError::object_error(blob.oid()))?;
         Ok(object.content().to_owned())
     }
 
-    pub(super) fn odb(&self) -> Result<git2::Odb<'_>, RepoError> {
+    pub(super) fn object_database(&self) -> Result<git2::Odb<'_>, RepoError> {
         self.git
             .odb()
-            .map_err(RepoError::objects("open the object store"))
+            .map_err(RepoError::objects_error("open the object store"))
     }
 
     pub(super) fn find_tree(&self, tree: TreeId) -> Result<git2::Tree<'_>, RepoError> {
         self.git
             .find_tree(tree.oid())
-            .map_err(RepoError::object(tree.oid()))
+            .map_err(RepoError::object_error(tree.oid()))
     }
 
     /// Every entry below a folder that is no folder itself; dot-folders are left out.
-    fn walk(&self, root: TreeId, visit: Visit<'_>) -> Result<(), RepoError> {
+    fn walk_tree(&self, root: TreeId, visit: Visit<'_>) -> Result<(), RepoError> {
         let mut seen = 0;
         let mut folders = vec![(String::new(), root)];
         while let Some((at, folder)) = folders.pop() {
@@ -228,8 +234,8 @@ impl Repo {
                     return Err(two_entries(&at, entry.name_bytes()));
                 }
                 let item = TreeItem::of(&entry);
-                let (path, kind) = named(&at, entry.name_bytes(), item.kind());
-                match (kind, item.folder()) {
+                let (path, kind) = entry_path(&at, entry.name_bytes(), item.kind());
+                match (kind, item.folder_id()) {
                     (Some(kind), _) => visit(path, kind, &item)?,
                     (None, Some(inner)) if !is_dot(last_name(&path)) => {
                         folders.push((path + "/", inner))
@@ -246,7 +252,11 @@ type Visit<'a> = &'a mut dyn FnMut(String, EntryKind, &TreeItem) -> Result<(), R
 
 /// The path of an entry, and its kind unless it is a folder. A folder whose name is not UTF-8 has
 /// one: what is below it must not vanish.
-pub(super) fn named(at: &str, name: &[u8], kind: Option<EntryKind>) -> (String, Option<EntryKind>) {
+pub(super) fn entry_path(
+    at: &str,
+    name: &[u8],
+    kind: Option<EntryKind>,
+) -> (String, Option<EntryKind>) {
     match std::str::from_utf8(name) {
         Ok(name) => (format!("{at}{name}"), kind),
         Err(_) => (
@@ -262,19 +272,23 @@ pub(super) fn two_entries(at: &str, name: &[u8]) -> RepoError {
     }
 }
 
-fn measured(odb: &git2::Odb<'_>, mut entry: Entry, item: &TreeItem) -> Result<Entry, RepoError> {
+fn measure_entry(
+    odb: &git2::Odb<'_>,
+    mut entry: Entry,
+    item: &TreeItem,
+) -> Result<Entry, RepoError> {
     if entry.kind != EntryKind::File {
         return Ok(entry);
     }
     let (size, kind) = odb
         .read_header(item.id)
-        .map_err(RepoError::object(item.id))?;
+        .map_err(RepoError::object_error(item.id))?;
     if kind != ObjectType::Blob {
         return Err(RepoError::MissingObject {
             id: item.id.to_string(),
         });
     }
     entry.size = size as u64;
-    entry.blob = item.blob();
+    entry.blob = item.blob_id();
     Ok(entry)
 }

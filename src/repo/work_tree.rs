@@ -33,16 +33,16 @@ impl Root {
             let tracked = repo.index_entries(self.prefix(), true)?;
             walk.git = Ignored::at_root(repo, top, root).map(|ignored| Git { ignored, tracked });
         }
-        let listed = fs::read_dir(root).map_err(RepoError::io("read the folder", root))?;
-        walk.folder("", root, listed, false)?;
+        let listed = fs::read_dir(root).map_err(RepoError::io_error("read the folder", root))?;
+        walk.walk_folder("", root, listed, false)?;
         let left_out = walk.take_left_out();
         walk.add_tracked_in_ignored_folders();
-        let mut entries = measured(root, walk.entries);
+        let mut entries = measure_entry(root, walk.entries);
         let Some((repo, false)) = self.maybe_repo().zip(Some(left_out.is_empty())) else {
             return Ok(Listing::new(entries, Reader::Files(root.to_owned())));
         };
 
-        let odb = repo.odb()?;
+        let odb = repo.object_database()?;
         for (path, found) in &left_out {
             entries.push(entry_of(&odb, path.clone(), found)?);
         }
@@ -56,7 +56,7 @@ impl Root {
 impl Repo {
     /// Whether the work tree has something at a path, relative to its top, that no commit holds.
     pub fn has_uncommitted(&self, path: &str) -> Result<bool, RepoError> {
-        let mut command = self.command([
+        let mut command = self.git_command([
             "status",
             "--porcelain",
             "--untracked-files=all",
@@ -66,8 +66,8 @@ impl Repo {
         ]);
         // Only a look: no lock is taken to refresh the index, and the path is no pattern.
         command
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_LITERAL_PATHSPECS", "1");
+            .with_env("GIT_OPTIONAL_LOCKS", "0")
+            .with_env("GIT_LITERAL_PATHSPECS", "1");
         Ok(!command.run()?.stdout.is_empty())
     }
 }
@@ -93,31 +93,37 @@ struct Git {
 impl Walk<'_> {
     /// One folder: `at` is its path with a final `/`, `real` where it truly is. Below a symbolic
     /// link git looks for nothing, so nothing is ignored there.
-    fn folder(
+    fn walk_folder(
         &mut self,
         at: &str,
         real: &Path,
         listed: fs::ReadDir,
         linked: bool,
     ) -> Result<(), RepoError> {
-        let rules = !linked && self.git.as_mut().is_some_and(|git| git.ignored.enter(real));
+        let rules = !linked
+            && self
+                .git
+                .as_mut()
+                .is_some_and(|git| git.ignored.enter_folder(real));
         for item in listed {
             self.seen += 1;
             if self.seen > MAX_ENTRIES {
                 return Err(RepoError::TooManyEntries { limit: MAX_ENTRIES });
             }
             match item.and_then(|item| Ok((item.file_type()?, item))) {
-                Ok((kind, item)) => self.item(at, real, kind, &item, linked)?,
-                Err(_) => self.push(at.trim_end_matches('/').to_owned(), EntryKind::Unreadable),
+                Ok((kind, item)) => self.walk_item(at, real, kind, &item, linked)?,
+                Err(_) => {
+                    self.push_entry(at.trim_end_matches('/').to_owned(), EntryKind::Unreadable)
+                }
             }
         }
         if let (true, Some(git)) = (rules, &mut self.git) {
-            git.ignored.leave();
+            git.ignored.leave_folder();
         }
         Ok(())
     }
 
-    fn item(
+    fn walk_item(
         &mut self,
         at: &str,
         real: &Path,
@@ -127,7 +133,7 @@ impl Walk<'_> {
     ) -> Result<(), RepoError> {
         let name = item.file_name();
         let Some(name) = name.to_str() else {
-            self.push(
+            self.push_entry(
                 format!("{at}{}", name.to_string_lossy()),
                 EntryKind::NotUtf8,
             );
@@ -143,12 +149,12 @@ impl Walk<'_> {
             return Ok(());
         }
         if kind.is_dir() {
-            return self.enter(path, &place, linked);
+            return self.enter_folder(path, &place, linked);
         }
         if kind.is_symlink() {
-            return self.link(path, real, &place, is_dot(name));
+            return self.follow_link(path, real, &place, is_dot(name));
         }
-        self.push(
+        self.push_entry(
             path,
             if kind.is_file() {
                 EntryKind::File
@@ -159,16 +165,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn enter(&mut self, path: String, place: &Path, linked: bool) -> Result<(), RepoError> {
+    fn enter_folder(&mut self, path: String, place: &Path, linked: bool) -> Result<(), RepoError> {
         if self.git.is_some() && place.join(".git").symlink_metadata().is_ok() {
-            self.push(path, EntryKind::Submodule);
+            self.push_entry(path, EntryKind::Submodule);
             return Ok(());
         }
         match fs::read_dir(place) {
-            Ok(listed) => self.folder(&(path + "/"), place, listed, linked),
+            Ok(listed) => self.walk_folder(&(path + "/"), place, listed, linked),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(_) => {
-                self.push(path, EntryKind::Unreadable);
+                self.push_entry(path, EntryKind::Unreadable);
                 Ok(())
             }
         }
@@ -176,7 +182,7 @@ impl Walk<'_> {
 
     /// A symbolic link is what it leads to, if that is under the root: a mounted ConfigMap is made
     /// of them.
-    fn link(
+    fn follow_link(
         &mut self,
         path: String,
         parent: &Path,
@@ -186,7 +192,7 @@ impl Walk<'_> {
         let found = fs::canonicalize(place)
             .and_then(|target| fs::metadata(&target).map(|found| (target, found)));
         let Ok((target, found)) = found else {
-            self.push(path, EntryKind::LinkBroken);
+            self.push_entry(path, EntryKind::LinkBroken);
             return Ok(());
         };
         if found.is_dir() && dot {
@@ -199,20 +205,20 @@ impl Walk<'_> {
         {
             EntryKind::LinkLoop
         } else if found.is_dir() {
-            return self.enter(path, &target, true);
+            return self.enter_folder(path, &target, true);
         } else if found.is_file() {
             EntryKind::File
         } else {
             EntryKind::Special
         };
-        self.push(path, kind);
+        self.push_entry(path, kind);
         Ok(())
     }
 
     fn is_ignored(&self, path: &str, place: &Path, folder: bool) -> bool {
         self.git.as_ref().is_some_and(|git| {
             let tracked = !folder && git.tracked.contains_key(path);
-            !tracked && git.ignored.ignores(place, folder)
+            !tracked && git.ignored.is_ignored(place, folder)
         })
     }
 
@@ -247,7 +253,7 @@ impl Walk<'_> {
                 .take_while(|(path, _)| path.starts_with(&folder));
             for (path, known) in below.filter(|(path, _)| !in_dot_folder(path)) {
                 if let Some(kind) = self.kind_on_disk(path, known.kind) {
-                    self.push(path.clone(), kind);
+                    self.push_entry(path.clone(), kind);
                 }
             }
         }
@@ -267,7 +273,7 @@ impl Walk<'_> {
         })
     }
 
-    fn push(&mut self, path: String, kind: EntryKind) {
+    fn push_entry(&mut self, path: String, kind: EntryKind) {
         if (self.wanted)(&path, kind) {
             self.entries.push(Entry::new(path, kind));
         }
@@ -275,7 +281,7 @@ impl Walk<'_> {
 }
 
 /// Sizes, asked for in parallel; a file that has gone meanwhile is no entry.
-fn measured(root: &Path, entries: Vec<Entry>) -> Vec<Entry> {
+fn measure_entry(root: &Path, entries: Vec<Entry>) -> Vec<Entry> {
     let measure = |mut entry: Entry| {
         if entry.kind == EntryKind::File {
             match fs::metadata(root.join(&*entry.path)) {

@@ -24,18 +24,18 @@ pub(in crate::cli) struct BlameArgs {
     context: ContextArgs,
 
     /// The guardrail (default: all)
-    #[arg(long, value_name = "GUARDRAIL", add = completion::guardrails())]
+    #[arg(long, value_name = "GUARDRAIL", add = completion::complete_guardrails())]
     guardrail: Option<String>,
 
     #[command(flatten)]
     env: EnvArgs,
 
     /// Nothing newer than this promotion, commit or time: RFC 3339, a date, or 24h (ago)
-    #[arg(long, value_name = "REV", add = completion::revisions())]
+    #[arg(long, value_name = "REV", add = completion::complete_revisions())]
     at: Option<String>,
 
     /// Nothing older than this promotion, commit or time: RFC 3339, a date, or 24h (ago)
-    #[arg(long, value_name = "REV", add = completion::revisions())]
+    #[arg(long, value_name = "REV", add = completion::complete_revisions())]
     since: Option<String>,
 
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &BlameArgs) -> Result<Exit> {
         BasicFormat::Human => {
             shell.write_page(&output::format_blame(
                 &blame,
-                args.times.dress(print::choose_style(shell.color)),
+                args.times.dress_time(print::choose_style(shell.color)),
             ))?;
         }
     }

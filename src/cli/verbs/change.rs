@@ -100,7 +100,11 @@ fn says_word(says: Says) -> &'static str {
 }
 
 /// The end of a refused promotion.
-pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat) -> Result<Exit> {
+pub(super) fn report_refusal(
+    environment: &str,
+    verdict: &Verdict,
+    format: ChangeFormat,
+) -> Result<Exit> {
     if format == ChangeFormat::Json {
         print::write_json(&json!({
             "version": 1,
@@ -114,7 +118,11 @@ pub(super) fn refused(environment: &str, verdict: &Verdict, format: ChangeFormat
 }
 
 /// The end of one that was made.
-pub(super) fn done(published: &Published, what: &str, format: ChangeFormat) -> Result<Exit> {
+pub(super) fn report_change(
+    published: &Published,
+    what: &str,
+    format: ChangeFormat,
+) -> Result<Exit> {
     for note in &published.notes {
         print::write_message(&format!("note: {note}"));
     }
@@ -197,7 +205,7 @@ fn why_unasked(plan: &Preview<'_>) -> &'static str {
 }
 
 /// What every gate says, and what would come of it.
-fn foretell(plan: &Preview<'_>, refuses: bool) -> String {
+fn report_plan(plan: &Preview<'_>, refuses: bool) -> String {
     let mut text = String::new();
     for gate in plan.gates {
         let said: Vec<&GateWord> = plan
@@ -253,12 +261,16 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
         ..impact_from(before, after, now, &Budget::default(), Detail::READABLE)
     });
     let safeguards = after
-        .map(
-            |after| match plan.verdict.comparisons.find(before.set(), after.set()) {
+        .map(|after| {
+            match plan
+                .verdict
+                .comparisons
+                .find_comparison(before.set(), after.set())
+            {
                 Some(compared) => Ok(compared.clone()),
                 None => safeguards_between(before.set(), after.set(), now),
-            },
-        )
+            }
+        })
         .transpose()?
         .unwrap_or_default();
     let change = report.map(|diff| Change {
@@ -288,7 +300,7 @@ pub(super) fn dry_run(shell: &Shell, plan: &Preview<'_>, format: ChangeFormat) -
                 print::write_results(&change_text(shell, &change, format))?;
             }
             if format == ChangeFormat::Human {
-                print::write_results(&foretell(plan, refuses))?;
+                print::write_results(&report_plan(plan, refuses))?;
             }
         }
     }

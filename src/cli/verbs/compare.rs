@@ -19,11 +19,11 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CompareArgs {
     /// One version
-    #[arg(value_name = "NAME@A", add = completion::policies())]
+    #[arg(value_name = "NAME@A", add = completion::complete_policies())]
     a: String,
 
     /// The other
-    #[arg(value_name = "NAME@B", add = completion::policies())]
+    #[arg(value_name = "NAME@B", add = completion::complete_policies())]
     b: String,
 
     /// How the differences are written

@@ -54,11 +54,11 @@ pub(in crate::cli) struct DiffArgs {
 #[derive(Debug, Args)]
 pub(super) struct SidesArgs {
     /// The set before: a revision
-    #[arg(value_name = "BASE", default_value = "production", add = completion::revisions())]
+    #[arg(value_name = "BASE", default_value = "production", add = completion::complete_revisions())]
     base: String,
 
     /// The set after: a revision (default: the work tree)
-    #[arg(value_name = "HEAD", add = completion::revisions())]
+    #[arg(value_name = "HEAD", add = completion::complete_revisions())]
     head: Option<String>,
 
     /// The set after is the index that git names

@@ -19,7 +19,7 @@ use crate::ops::{VersionHistory, Which, Workspace};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DraftArgs {
     /// The policy's name
-    #[arg(add = completion::policies())]
+    #[arg(add = completion::complete_policies())]
     name: String,
 
     /// The version: N, latest, production (or another environment) or REV [default: the newest that

@@ -17,7 +17,7 @@ use crate::{ops, output};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainArgs {
     /// The rule's code or name; without one, the list of rules
-    #[arg(add = completion::rules())]
+    #[arg(add = completion::complete_rules())]
     rule: Option<String>,
 
     /// Every rule, as the markdown of docs/rules.md

@@ -97,7 +97,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
     let asker = args.daemons.asker()?;
     let mut is_forgotten = true;
     for id in &args.forget {
-        is_forgotten &= forget(&asker, id);
+        is_forgotten &= forget_client(&asker, id);
     }
 
     let set = args
@@ -145,7 +145,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
             can_run,
         })?,
         BasicFormat::Human => {
-            let style = args.times.dress(print::choose_style(shell.color));
+            let style = args.times.dress_time(print::choose_style(shell.color));
             shell.write_page(&format_fleet(&clients, style))?;
             can_run.iter().for_each(say_what_lacks);
         }
@@ -161,7 +161,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &FleetArgs) -> Result<Exit> {
 
 /// Takes a client out of every daemon that knows it. False where one of them refuses, or cannot be
 /// asked; one that nobody knows is said, and is no fault: it is not there.
-fn forget(asker: &Asker<'_>, id: &str) -> bool {
+fn forget_client(asker: &Asker<'_>, id: &str) -> bool {
     let (mut is_known, mut is_refused) = (false, false);
     for (daemon, answer) in asker.ask_all("DELETE", &format!("/v1/clients/{id}")) {
         // One of several daemons knows it.

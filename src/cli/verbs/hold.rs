@@ -26,7 +26,7 @@ pub(in crate::cli) struct HoldArgs {
         visible_alias = "env",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     environment: String,
 
@@ -54,7 +54,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &HoldArgs) -> Result<Exit> {
     };
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {
-        return change::refused(&args.environment, &plan.verdict, args.format);
+        return change::report_refusal(&args.environment, &plan.verdict, args.format);
     }
-    change::done(&workspace.roll_back(&plan)?, "on hold", args.format)
+    change::report_change(&workspace.roll_back(&plan)?, "on hold", args.format)
 }

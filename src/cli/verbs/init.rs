@@ -46,7 +46,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &InitArgs) -> Result<Exit> {
     if args.here {
         return init_here(&dir, args);
     }
-    let made = ops::init(&dir)?;
+    let made = ops::init_repository(&dir)?;
     if made.anonymous {
         print::write_message(
             "git does not know who you are: committed as `refguard`; set user.name and user.email \

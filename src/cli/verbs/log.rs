@@ -24,12 +24,12 @@ pub(in crate::cli) struct LogArgs {
         visible_alias = "env",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     environment: String,
 
     /// Only what changed this policy
-    #[arg(long, value_name = "NAME", add = completion::policies())]
+    #[arg(long, value_name = "NAME", add = completion::complete_policies())]
     policy: Option<String>,
 
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
         LogFormat::Csv => print::write_results(&output::promotion_log_csv(&log))?,
         LogFormat::Human => shell.write_page(&output::format_promotion_log(
             &log,
-            args.times.dress(print::choose_style(shell.color)),
+            args.times.dress_time(print::choose_style(shell.color)),
         ))?,
     }
     Ok(Exit::Fine)

@@ -29,7 +29,7 @@ pub(in crate::cli) struct MatrixArgs {
         value_name = "DIMENSIONS",
         value_delimiter = ',',
         default_value = "team",
-        value_parser = dimension()
+        value_parser = parse_dimension()
     )]
     by: Vec<Dimension>,
 
@@ -38,7 +38,7 @@ pub(in crate::cli) struct MatrixArgs {
         long = "guardrail",
         value_name = "GUARDRAIL",
         value_delimiter = ',',
-        add = completion::guardrails(),
+        add = completion::complete_guardrails(),
     )]
     guardrails: Vec<String>,
 
@@ -68,7 +68,7 @@ enum MatrixFormat {
     Html,
 }
 
-fn dimension() -> impl TypedValueParser<Value = Dimension> {
+fn parse_dimension() -> impl TypedValueParser<Value = Dimension> {
     let words = PossibleValuesParser::new(Dimension::WRITTEN.map(Dimension::singular));
     words.map(|word| {
         let named = Dimension::WRITTEN

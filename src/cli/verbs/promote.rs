@@ -24,7 +24,7 @@ use crate::ops::{HomeRequest, Lowered, Plan, PromoteRequest, Selection, Workspac
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PromoteArgs {
     /// The commit
-    #[arg(value_name = "REV", add = completion::revisions())]
+    #[arg(value_name = "REV", add = completion::complete_revisions())]
     revision: Option<String>,
 
     /// The environment
@@ -33,12 +33,12 @@ pub(in crate::cli) struct PromoteArgs {
         visible_alias = "env",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     to: String,
 
     /// Promote only this policy (repeatable)
-    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
+    #[arg(long = "policy", value_name = "NAME", add = completion::complete_policies())]
     policies: Vec<String>,
 
     /// Promote only the removal of this policy (repeatable)
@@ -132,22 +132,22 @@ pub(in crate::cli) fn run(shell: &Shell, args: &PromoteArgs) -> Result<Exit> {
         return change::dry_run(shell, &change::Preview::of_promotion(&plan), args.format);
     }
     if plan.verdict.refuses() {
-        return change::refused(&args.to, &plan.verdict, args.format);
+        return change::report_refusal(&args.to, &plan.verdict, args.format);
     }
-    change::done(&workspace.promote(&plan)?, "promoted", args.format)
+    change::report_change(&workspace.promote(&plan)?, "promoted", args.format)
 }
 
 /// Where the environment has the set already no gate is asked: a hold, and a move that no promotion
 /// made, are said here.
 fn warn_of_what_no_gate_saw(plan: &Plan) {
     let ledger = &plan.environment.ledger;
-    if ledger.external().is_some() {
+    if ledger.external_tip().is_some() {
         print::write_message(
             "warning: something else than a promotion moved the environment to this set: no gate \
              was asked",
         );
     }
-    if let Some((promotion, reason)) = ledger.hold() {
+    if let Some((promotion, reason)) = ledger.standing_hold() {
         let number = promotion.record.number;
         print::write_message(&format!(
             "warning: on hold since promotion {number}: {reason}"

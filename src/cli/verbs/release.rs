@@ -27,7 +27,7 @@ pub(in crate::cli) struct ReleaseArgs {
         visible_alias = "env",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     environment: String,
 
@@ -53,10 +53,10 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReleaseArgs) -> Result<Exit> {
     let plan = workspace.plan_release(&args.environment, &args.reason, &home)?;
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {
-        return change::refused(&args.environment, &plan.verdict, args.format);
+        return change::report_refusal(&args.environment, &plan.verdict, args.format);
     }
     if plan.is_idle() {
         print::write_message(&format!("note: `{}` is not on hold", args.environment));
     }
-    change::done(&workspace.roll_back(&plan)?, "released", args.format)
+    change::report_change(&workspace.roll_back(&plan)?, "released", args.format)
 }

@@ -59,7 +59,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReplayArgs) -> Result<Exit> {
         bail!("`--staged` stands beside a revision for the set after");
     }
     let (typed, head) = (head.clone(), Source::of_head(head.as_deref(), args.staged));
-    let rows = args.rows.selection(logs)?;
+    let rows = args.rows.log_selection(logs)?;
     let Sides {
         base,
         head,

@@ -31,7 +31,7 @@ pub(in crate::cli) struct ResolveArgs {
     context: ContextArgs,
 
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
-    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
+    #[arg(long = "policy", value_name = "NAME", add = completion::complete_policies())]
     policies: Vec<String>,
 
     /// Read requests as JSON Lines ({"context":{…},"policies":[…]}) from a file or `-`; answer as

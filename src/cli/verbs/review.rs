@@ -23,11 +23,11 @@ use crate::output::{self, LinkTemplate, PlaceLinks};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReviewArgs {
     /// What the change is to be merged into: a revision (default: the publish branch)
-    #[arg(value_name = "BASE", add = completion::revisions())]
+    #[arg(value_name = "BASE", add = completion::complete_revisions())]
     base: Option<String>,
 
     /// The set after: a revision (default: the work tree)
-    #[arg(value_name = "HEAD", add = completion::revisions())]
+    #[arg(value_name = "HEAD", add = completion::complete_revisions())]
     head: Option<String>,
 
     /// The set after is the index that git names
@@ -69,7 +69,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     let (budget, detail) = (args.budget.budget(), args.detail.detail());
     let rows = match args.logs.is_empty() {
         true => None,
-        false => Some(args.rows.selection(args.logs.clone())?),
+        false => Some(args.rows.log_selection(args.logs.clone())?),
     };
     let workspace = shell.open_environment(PRODUCTION, &args.fetch)?;
     let now = args.now.instant(&workspace, args.head.as_deref());

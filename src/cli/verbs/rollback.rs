@@ -22,7 +22,7 @@ use crate::repo::Target;
 pub(in crate::cli) struct RollbackArgs {
     /// The promotion to go back to, or the commit of an external move (default: what was in force
     /// before)
-    #[arg(long, value_name = "N|COMMIT", add = completion::promotions())]
+    #[arg(long, value_name = "N|COMMIT", add = completion::complete_promotions())]
     to: Option<Target>,
 
     /// The environment
@@ -31,7 +31,7 @@ pub(in crate::cli) struct RollbackArgs {
         visible_alias = "env",
         value_name = "ENV",
         default_value = "production",
-        add = completion::environments()
+        add = completion::complete_environments()
     )]
     environment: String,
 
@@ -77,7 +77,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &RollbackArgs) -> Result<Exit> {
         return change::dry_run(shell, &change::Preview::of_rollback(&plan), args.format);
     }
     if plan.verdict.refuses() {
-        return change::refused(&args.environment, &plan.verdict, args.format);
+        return change::report_refusal(&args.environment, &plan.verdict, args.format);
     }
-    change::done(&workspace.roll_back(&plan)?, "rolled back", args.format)
+    change::report_change(&workspace.roll_back(&plan)?, "rolled back", args.format)
 }

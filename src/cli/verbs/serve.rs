@@ -467,7 +467,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
     if let Some(notifications) = notifications {
         http::notify_targets(hub.clone(), notifications).context("cannot start")?;
     }
-    args.announce(&sockets, &daemon);
+    args.announce_start(&sockets, &daemon);
 
     let shadow = args
         .shadow_options(&dir)
@@ -504,7 +504,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ServeArgs) -> Result<Exit> {
 fn make_repository(dir: &Path) -> Result<PathBuf> {
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if !occupied {
-        ops::init(dir)?;
+        ops::init_repository(dir)?;
     } else if Workspace::open(dir)?.repo().is_err() {
         bail!(
             "`{}` is not empty and in no git repository: name a new folder",
@@ -613,7 +613,7 @@ impl ServeArgs {
 
     /// Says where it listens, and after `--init` what to try. That nobody reads it must not end a
     /// daemon.
-    fn announce(&self, sockets: &[Socket], daemon: &Daemon) {
+    fn announce_start(&self, sockets: &[Socket], daemon: &Daemon) {
         let scheme = if self.safety.tls_cert.is_some() {
             "https"
         } else {

@@ -20,7 +20,7 @@ use crate::{ops, output};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
     /// The policy's name, or NAME@N
-    #[arg(add = completion::policies())]
+    #[arg(add = completion::complete_policies())]
     name: String,
 
     #[command(flatten)]
@@ -71,7 +71,7 @@ fn show_version(shell: &Shell, args: &ShowArgs, address: Address<'_>) -> Result<
     match args.format {
         BasicFormat::Json => print::write_json(&shown)?,
         BasicFormat::Human => {
-            let style = args.times.dress(print::choose_style(shell.color));
+            let style = args.times.dress_time(print::choose_style(shell.color));
             shell.write_page(&output::format_version(&shown, style))?;
         }
     }

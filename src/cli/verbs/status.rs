@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &StatusArgs) -> Result<Exit> {
         BasicFormat::Json => print::write_json(&status)?,
         BasicFormat::Human => shell.write_page(&output::format_status(
             &status,
-            args.times.dress(print::choose_style(shell.color)),
+            args.times.dress_time(print::choose_style(shell.color)),
         ))?,
     }
     Ok(Exit::Fine)

@@ -89,17 +89,17 @@ pub(in crate::cli) fn run(shell: &Shell, args: &TestArgs) -> Result<Exit> {
         bail!(FaultySet(ops::judge_nothing()));
     }
     let now = args.now.instant(&valid.workspace, args.source.revision());
-    let chosen = args.files.choose(shell, &valid.workspace)?;
+    let chosen = args.files.choose_files(shell, &valid.workspace)?;
     let suites = valid
         .engine
         .set()
         .tests
         .iter()
         .map(|suite| &*suite.place.file);
-    if let Some(unmet) = chosen.unmet(suites) {
+    if let Some(unmet) = chosen.unmet_names(suites) {
         bail!("no test stands in `{unmet}`");
     }
-    let in_files = |file: &str| chosen.has(file);
+    let in_files = |file: &str| chosen.has_file(file);
     let options = TestOptions {
         in_files: Some(&in_files),
         filter: args.filter.clone(),

@@ -47,15 +47,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ValidateArgs) -> Result<Exit> {
     // The process ends with this verb: freeing a large set piece by piece would be for nothing.
     let loaded = ManuallyDrop::new(loaded);
     let checked = &loaded.checked;
-    let chosen = args.files.choose(shell, &workspace)?;
+    let chosen = args.files.choose_files(shell, &workspace)?;
     let read = checked.sources.iter().map(|file| &**file.path());
-    if let Some(unmet) = chosen.unmet(read) {
+    if let Some(unmet) = chosen.unmet_names(read) {
         bail!("the set has no documents in `{unmet}`");
     }
     let findings: Vec<Finding> = checked
         .findings
         .iter()
-        .filter(|it| chosen.has(&it.location.file))
+        .filter(|it| chosen.has_file(&it.location.file))
         .cloned()
         .collect();
     warn_of_others(checked, &chosen);
@@ -95,7 +95,7 @@ fn tell_expired(checked: &Checked, chosen: &ChosenFiles, now: Timestamp) {
     let attachments = set
         .attachments
         .iter()
-        .filter(|it| chosen.has(&it.place.file));
+        .filter(|it| chosen.has_file(&it.place.file));
     let expired: Vec<_> = attachments.filter(|it| it.is_expired(now)).collect();
     if expired.is_empty() {
         return;
@@ -134,7 +134,7 @@ fn warn_of_others(checked: &Checked, chosen: &ChosenFiles) {
     let others = checked
         .findings
         .iter()
-        .filter(|it| it.is_error() && !chosen.has(&it.location.file));
+        .filter(|it| it.is_error() && !chosen.has_file(&it.location.file));
     let others = others.count();
     if others > 0 {
         let errors = if others == 1 { "error" } else { "errors" };

@@ -19,7 +19,7 @@ use crate::output;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VersionsArgs {
     /// The policy's name
-    #[arg(add = completion::policies())]
+    #[arg(add = completion::complete_policies())]
     name: String,
 
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &VersionsArgs) -> Result<Exit> {
     match args.format {
         BasicFormat::Json => print::write_json(&list)?,
         BasicFormat::Human => {
-            let style = args.times.dress(print::choose_style(shell.color));
+            let style = args.times.dress_time(print::choose_style(shell.color));
             shell.write_page(&output::format_versions(&list, style))?;
         }
     }

@@ -86,15 +86,15 @@ pub(in crate::cli) fn run(shell: &Shell, args: &WaitArgs) -> Result<Exit> {
             }
         }
         if looks.is_empty() && args.enforced {
-            looks = unenforced(&asker, &goal, args.expect, &instants);
+            looks = describe_unenforced(&asker, &goal, args.expect, &instants);
         }
         if looks.is_empty() {
-            goal.tell(&looks, args.format)?;
+            goal.tell_outcome(&looks, args.format)?;
             return Ok(Exit::Fine);
         }
         let is_hopeless = looks.iter().any(|look| matches!(look, Look::Hopeless(_)));
         if is_hopeless || Instant::now() >= deadline {
-            goal.tell(&looks, args.format)?;
+            goal.tell_outcome(&looks, args.format)?;
             return Ok(Exit::Fault);
         }
         thread::sleep(if args.enforced { LONG_REST } else { REST });
@@ -153,7 +153,11 @@ enum Standing {
 
 /// A follower that tells no instant is judged by the commit alone, any other one by the instants as
 /// of which daemons serve it, too.
-fn stands(client: &FleetClient, commit: &str, instants: &[Option<Timestamp>]) -> Standing {
+fn describe_standing(
+    client: &FleetClient,
+    commit: &str,
+    instants: &[Option<Timestamp>],
+) -> Standing {
     let is_of_now = client.instant.is_none() || instants.contains(&client.instant);
     let is_same = client.commit.as_deref() == Some(commit) && is_of_now;
     match (is_same, client.state.as_str()) {
@@ -164,7 +168,7 @@ fn stands(client: &FleetClient, commit: &str, instants: &[Option<Timestamp>]) ->
 }
 
 /// What is not enforced yet. `instants` are those of the daemons' sets.
-fn unenforced(
+fn describe_unenforced(
     asker: &Asker<'_>,
     goal: &Goal<'_>,
     expect: usize,
@@ -179,7 +183,7 @@ fn unenforced(
         .map(|(daemon, error)| Look::Lags(format!("{daemon}: {error}")))
         .collect();
     let clients = fleet.clients();
-    let standing = |client: &FleetClient| stands(client, commit, instants);
+    let standing = |client: &FleetClient| describe_standing(client, commit, instants);
     let enforcing = clients
         .iter()
         .filter(|client| standing(client) == Standing::Enforces)
@@ -255,7 +259,7 @@ impl Goal<'_> {
     }
 
     /// Says how the wait ended, by what is in the way still.
-    fn tell(&self, looks: &[Look], format: BasicFormat) -> Result<()> {
+    fn tell_outcome(&self, looks: &[Look], format: BasicFormat) -> Result<()> {
         if format == BasicFormat::Human {
             looks
                 .iter()
@@ -278,13 +282,13 @@ impl Goal<'_> {
     }
 
     fn look_at(&self, daemon: &str, answer: Result<Answer>) -> Look {
-        match answer.and_then(|answer| self.judge(daemon, &answer)) {
+        match answer.and_then(|answer| self.judge_look(daemon, &answer)) {
             Ok(look) => look,
             Err(error) => Look::Lags(format!("{daemon}: {error:#}")),
         }
     }
 
-    fn judge(&self, daemon: &str, answer: &Answer) -> Result<Look> {
+    fn judge_look(&self, daemon: &str, answer: &Answer) -> Result<Look> {
         let (commit, set) = match self {
             Self::Ready if answer.status == "200" => return Ok(Look::There { instant: None }),
             Self::Ready => {
@@ -313,7 +317,7 @@ impl Goal<'_> {
                 instant: instant.and_then(|instant| instant.parse().ok()),
             });
         }
-        if let Some(why) = found.and_then(|found| rejection(found, commit)) {
+        if let Some(why) = found.and_then(|found| describe_rejection(found, commit)) {
             return Ok(Look::Hopeless(format!("{daemon} rejected {commit}: {why}")));
         }
         Ok(Look::Lags(match served {
@@ -324,7 +328,7 @@ impl Goal<'_> {
 }
 
 /// Why a daemon rejected a commit for its content; `None`: it did not.
-fn rejection(set: &Value, commit: &str) -> Option<String> {
+fn describe_rejection(set: &Value, commit: &str) -> Option<String> {
     let rejected = set.get("rejected")?;
     if rejected.get("commit").and_then(Value::as_str) != Some(commit) {
         return None;

@@ -23,14 +23,14 @@ use crate::output::{self, Why};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WhyArgs {
     /// The guardrail
-    #[arg(long, value_name = "GUARDRAIL", add = completion::guardrails())]
+    #[arg(long, value_name = "GUARDRAIL", add = completion::complete_guardrails())]
     guardrail: String,
 
     #[command(flatten)]
     context: ContextArgs,
 
     /// A policy that the request asks for: NAME or NAME@N (repeatable)
-    #[arg(long = "policy", value_name = "NAME", add = completion::policies())]
+    #[arg(long = "policy", value_name = "NAME", add = completion::complete_policies())]
     policies: Vec<String>,
 
     #[command(flatten)]

@@ -50,7 +50,7 @@ pub(in crate::http) struct Now {
 
 impl Now {
     fn of(hub: &Hub) -> Self {
-        let tally = hub.clients().tally();
+        let tally = hub.clients().tally_clients();
         let status = hub.status_beside(&tally);
         let mut hasher = DefaultHasher::new();
         status.notes.hash(&mut hasher);

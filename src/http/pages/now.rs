@@ -64,7 +64,7 @@ pub(super) async fn show_now(visit: Visit) -> Result<Response, Problem> {
             Err(why) => (Some(why.to_string()), Vec::new()),
         };
         let standing = standings.get(&set.name);
-        let clients = app.hub.clients().list(Some(&set.name));
+        let clients = app.hub.clients().list_clients(Some(&set.name));
         NowSet {
             status: set,
             unserved,

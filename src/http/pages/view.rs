@@ -114,7 +114,7 @@ impl View {
     /// The version of one of its policies, where history is read.
     pub fn number(&self, hub: &Hub, name: &str) -> Option<u64> {
         match &self.held {
-            Held::Now(snapshot) => snapshot.number(hub.history(), name),
+            Held::Now(snapshot) => snapshot.number_of(hub.history(), name),
             Held::Past(past) => {
                 let (_, policy) = past.engine.set().find_policy(name)?;
                 hub.history().version_number(name, &policy.digest)

@@ -165,7 +165,7 @@ impl Workspace {
         self.refuse_other_root(name, &ledger)?;
         let judges = self.judges_of(name, &ledger, &declared)?;
         let settings = declared::strictest(name, &judges);
-        let (ref_name, home, notes) = (RefName::branch(name)?, place.home, place.notes);
+        let (ref_name, home, notes) = (RefName::of_branch(name)?, place.home, place.notes);
         Ok(EnvironmentState {
             settings,
             judges,
@@ -306,7 +306,7 @@ impl Workspace {
         };
         match home {
             Home::Here => Ok(read_followed(repo, &branch)?),
-            Home::At(remote) => Ok(read_followed(repo, &branch.tracking(remote)?)?),
+            Home::At(remote) => Ok(read_followed(repo, &branch.tracking_copy(remote)?)?),
         }
     }
 
@@ -317,7 +317,7 @@ impl Workspace {
 
     /// An environment's promotions, where it lives.
     pub(in crate::ops) fn ledger_at(&self, name: &str, place: &Place) -> Result<Ledger> {
-        let branch = RefName::branch(name)?;
+        let branch = RefName::of_branch(name)?;
         Ok(self
             .repo()?
             .ledger_from(name, &branch, place.tip, place.recorded)?)
@@ -325,7 +325,7 @@ impl Workspace {
 
     /// A branch that is gone while its ledger stands is no first promotion.
     pub(in crate::ops) fn refuse_lost_branch(&self, state: &EnvironmentState) -> Result<()> {
-        let (Some(last), None) = (state.ledger.last(), state.ledger.tip) else {
+        let (Some(last), None) = (state.ledger.last_promotion(), state.ledger.tip) else {
             return Ok(());
         };
         let (name, id) = (state.name(), last.commit.id);
@@ -357,7 +357,7 @@ impl Workspace {
     /// promotions do not: they belong to the root whose set has their digest, which is only looked
     /// up where the promoted tree has more roots than one.
     fn owner_of(&self, ledger: &Ledger) -> Result<Option<String>> {
-        let Some(last) = ledger.last() else {
+        let Some(last) = ledger.last_promotion() else {
             return Ok(None);
         };
         let named = ledger
@@ -423,7 +423,7 @@ impl Workspace {
         let place = self.anchor().and_then(|anchor| self.place(&anchor)).ok();
         let published = place.as_ref().map(|place| self.publish_tip(&place.home));
         let commits = [
-            repo.head().ok().flatten(),
+            repo.head_commit().ok().flatten(),
             published.and_then(Result::ok).flatten(),
             place.as_ref().and_then(|place| place.tip),
             place.as_ref().and_then(|place| place.recorded),
@@ -528,7 +528,7 @@ impl Workspace {
             .iter()
             .map(|(name, full)| (name.as_str(), full))
             .collect();
-        match repo.resolve(revision, &known) {
+        match repo.resolve_revision(revision, &known) {
             Ok(commit) => Ok((commit, None)),
             Err(RepoError::NoSuchRevision { revision, .. }) if looks_like_time(&revision) => {
                 let fault = parse_time(&revision, jiff::Timestamp::now()).err();
@@ -568,7 +568,7 @@ impl Workspace {
     /// Where there is no such environment, or git cannot be read.
     pub fn promotion_of(&self, environment: &str, commit: CommitId) -> Result<Option<Brought>> {
         let ledger = self.environment(environment)?.ledger;
-        if ledger.entries().any(|entry| entry.commit() == commit) {
+        if ledger.list_entries().any(|entry| entry.commit() == commit) {
             return Ok(Some(Brought::Itself));
         }
         let promotions = ledger.promotions.iter();
@@ -646,8 +646,8 @@ impl Workspace {
             .parse()
             .with_context(|| format!("`#{number}` is no number of a promotion"))?;
         let ledger = self.environment(environment)?.ledger;
-        let newest = ledger.last().map_or(0, |last| last.record.number);
-        let found = ledger.find(number).cloned();
+        let newest = ledger.last_promotion().map_or(0, |last| last.record.number);
+        let found = ledger.find_promotion(number).cloned();
         found.with_context(|| {
             format!("`{environment}` has no promotion {number}; the newest is {newest}")
         })
@@ -884,7 +884,7 @@ fn settings_bytes(root: &Root, repo: &Repo, tree: TreeId) -> Result<Option<Vec<u
     } else {
         format!("{prefix}/refguard.yaml")
     };
-    let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob());
+    let blob = repo.item_at(tree, &path)?.and_then(|item| item.blob_id());
     blob.map(|blob| repo.read_blob(blob)).transpose()
 }
 

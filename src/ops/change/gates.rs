@@ -242,11 +242,11 @@ pub(in crate::ops) fn judge(
     let mut verdict = Verdict::nothing();
     let mut comparisons = SafeguardComparisons::default();
     verdict.asked.push("valid");
-    valid(workspace, sets, candidate, &mut verdict)?;
+    judge_valid(workspace, sets, candidate, &mut verdict)?;
     if let Some(head) = verdict.engine.clone() {
         verdict.asked.extend(["tests", "empty"]);
-        tests(workspace, candidate.now, &mut verdict)?;
-        empty(&mut verdict);
+        judge_tests(workspace, candidate.now, &mut verdict)?;
+        judge_empty(&mut verdict);
         if candidate.changes {
             let pair = Sets {
                 base: before,
@@ -282,23 +282,23 @@ pub(in crate::ops) fn judge(
     }
     verdict.comparisons = comparisons;
     if only_valid {
-        verdict.words.iter_mut().for_each(soften);
+        verdict.words.iter_mut().for_each(soften_verdict);
         // Only the release of a hold says anything of it here.
         if lowered.hold.is_some() {
-            hold(&environment.ledger, lowered, &mut verdict);
+            judge_hold(&environment.ledger, lowered, &mut verdict);
         }
         return Ok(verdict);
     }
     let repo = workspace.repo()?;
     verdict.asked.extend(["published", "older", "hold"]);
-    published(repo, candidate, lowered, &mut verdict)?;
-    older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
+    judge_published(repo, candidate, lowered, &mut verdict)?;
+    is_older(repo, &environment.ledger, candidate, lowered, &mut verdict)?;
     if candidate.changes {
         verdict.asked.extend(["freeze", "soak"]);
         timing::ask_freeze(environment, candidate.now, lowered, &mut verdict);
         timing::ask_soak(workspace, environment, candidate, lowered, &mut verdict)?;
     }
-    hold(&environment.ledger, lowered, &mut verdict);
+    judge_hold(&environment.ledger, lowered, &mut verdict);
     Ok(verdict)
 }
 
@@ -342,19 +342,19 @@ fn ask_gates(
 /// The tree of the last promotion, where something else has moved the environment since: what that
 /// took away passed no gate, so the next promotion is also compared with what the last one brought.
 fn tree_before_external_move(ledger: &Ledger, candidate: &Candidate) -> Option<TreeId> {
-    let last = ledger.last()?;
+    let last = ledger.last_promotion()?;
     let is_external = ledger.tip != Some(last.commit.id);
     (is_external && last.commit.tree != candidate.tree).then_some(last.commit.tree)
 }
 
 /// Of a rollback only an unsound set is refused.
-fn soften(word: &mut GateWord) {
+fn soften_verdict(word: &mut GateWord) {
     if word.gate != "valid" && word.says == Says::Refused {
         word.says = Says::Warned;
     }
 }
 
-fn valid(
+fn judge_valid(
     workspace: &Workspace,
     sets: &mut TrackedSet,
     candidate: &Candidate,
@@ -389,7 +389,7 @@ fn valid(
     Ok(())
 }
 
-fn tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result<()> {
+fn judge_tests(workspace: &Workspace, now: Timestamp, verdict: &mut Verdict) -> Result<()> {
     let Some(engine) = &verdict.engine else {
         return Ok(());
     };
@@ -419,7 +419,7 @@ fn failed_tests(report: &TestReport) -> impl Iterator<Item = GateWord> {
         })
 }
 
-fn empty(verdict: &mut Verdict) {
+fn judge_empty(verdict: &mut Verdict) {
     let Some(set) = verdict.engine.as_ref().map(|engine| engine.set().clone()) else {
         return;
     };
@@ -480,12 +480,12 @@ pub(in crate::ops) fn foresee(
         crate::ops::change::weaken::say_loss(environment, &lowered, &mut verdict, loss);
     }
     timing::ask_freeze(environment, now, &lowered, &mut verdict);
-    hold(&environment.ledger, &lowered, &mut verdict);
+    judge_hold(&environment.ledger, &lowered, &mut verdict);
     Ok(verdict.words)
 }
 
 /// The set must be on the first-parent history of every source that a judge names.
-fn published(
+fn judge_published(
     repo: &Repo,
     candidate: &Candidate,
     lowered: &Lowered,
@@ -508,7 +508,7 @@ fn published(
 
 /// A late CI job must not undo a newer promotion. Rollbacks do not lower this mark: their sources
 /// count too.
-fn older(
+fn is_older(
     repo: &Repo,
     ledger: &Ledger,
     candidate: &Candidate,
@@ -542,8 +542,8 @@ fn older(
     Ok(())
 }
 
-fn hold(ledger: &Ledger, lowered: &Lowered, verdict: &mut Verdict) {
-    if let Some((promotion, reason)) = ledger.hold() {
+fn judge_hold(ledger: &Ledger, lowered: &Lowered, verdict: &mut Verdict) {
+    if let Some((promotion, reason)) = ledger.standing_hold() {
         let message = format!(
             "on hold since promotion {}: {reason}",
             promotion.record.number

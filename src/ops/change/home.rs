@@ -97,7 +97,7 @@ impl Workspace {
                 place if place.tip.is_some() => Ok(place),
                 _ => self.place_here(name, Some(remote)),
             },
-            Remote::Ambiguous(names) => bail!(ambiguous(&names)),
+            Remote::Ambiguous(names) => bail!(report_ambiguous(&names)),
         }
     }
 
@@ -121,8 +121,8 @@ impl Workspace {
     /// What this repository's own refs say.
     fn place_here(&self, name: &str, maybe_at: Option<String>) -> Result<Place> {
         let repo = self.repo()?;
-        let branch = RefName::branch(name)?;
-        let recorded = repo.read_ref(&RefName::ledger(name)?)?;
+        let branch = RefName::of_branch(name)?;
+        let recorded = repo.read_ref(&RefName::of_ledger(name)?)?;
         let tip = repo.read_ref(&branch)?;
         let (home, expected) = (Home::Here, RefsExpected::new(tip, recorded));
         Ok(Place {
@@ -139,7 +139,7 @@ impl Workspace {
     /// What the copies say that the last fetch from a remote left.
     fn place_at(&self, name: &str, remote: &str) -> Result<Place> {
         let repo = self.repo()?;
-        let read_from = RefName::branch(name)?.tracking(remote)?;
+        let read_from = RefName::of_branch(name)?.tracking_copy(remote)?;
         let recorded = repo.read_ref(&RefName::remote_ledger(remote, name)?)?;
         let tip = repo.read_ref(&read_from)?;
         let (home, expected) = (
@@ -177,11 +177,11 @@ impl Workspace {
             (Some(push), _) => push.clone(),
             (None, Remote::None) => return self.place_here(name, None),
             (None, Remote::Named(remote)) => remote,
-            (None, Remote::Ambiguous(names)) => bail!(ambiguous(&names)),
+            (None, Remote::Ambiguous(names)) => bail!(report_ambiguous(&names)),
         };
         let listed = repo
             .list_remote(&remote, None)
-            .map_err(|error| unreachable(&remote, error))?;
+            .map_err(|error| report_unreachable(&remote, error))?;
         let mut notes = self.fetch_listed(name, &remote, &listed)?;
         let place = self.place_at(name, &remote)?;
         let is_there = place.tip.is_some() || place.recorded.is_some();
@@ -281,7 +281,7 @@ impl Workspace {
             repo.publish_branch()?
                 .map(|branch| branch.short().to_owned()),
         );
-        names.extend(listed.ledgers().map(str::to_owned));
+        names.extend(listed.list_ledgers().map(str::to_owned));
         let mut losses = repo.fetch_environments(remote, listed, &names)?;
         // What is declared is only known once production and the publish branch are here.
         let declared = self
@@ -347,7 +347,7 @@ fn publish_branch_note(repo: &Repo, remote: &str, listed: &Listed) -> Result<Opt
     }))
 }
 
-pub(super) fn ambiguous(names: &[String]) -> anyhow::Error {
+pub(super) fn report_ambiguous(names: &[String]) -> anyhow::Error {
     anyhow::anyhow!(
         "there are several remotes ({}): say which one environments live at, with `git config \
          refguard.remote NAME`",
@@ -355,7 +355,7 @@ pub(super) fn ambiguous(names: &[String]) -> anyhow::Error {
     )
 }
 
-fn unreachable(remote: &str, error: RepoError) -> anyhow::Error {
+fn report_unreachable(remote: &str, error: RepoError) -> anyhow::Error {
     anyhow::Error::new(error).context(format!(
         "cannot ask `{remote}` where the environment stands (`--local` moves what is here)"
     ))

@@ -40,7 +40,7 @@ pub(in crate::ops) fn tree(
     base: Option<TreeId>,
     source: TreeId,
 ) -> Result<TreeId> {
-    let changes = changes(workspace, selection, base, source)?;
+    let changes = select_changes(workspace, selection, base, source)?;
     Ok(workspace.repo()?.tree_with(
         base,
         changes.iter().map(|(path, item)| (path.as_str(), *item)),
@@ -55,12 +55,12 @@ pub(in crate::ops) fn tree_id(
     base: Option<TreeId>,
     source: TreeId,
 ) -> Result<TreeId> {
-    let documents = workspace.documents(source)?;
+    let documents = workspace.read_documents(source)?;
     let (policies, removed) = names
         .iter()
         .cloned()
-        .partition(|name| find(&documents, name).is_some());
-    let changes = changes(workspace, &Selection { policies, removed }, base, source)?;
+        .partition(|name| find_document(&documents, name).is_some());
+    let changes = select_changes(workspace, &Selection { policies, removed }, base, source)?;
     Ok(workspace.repo()?.tree_id_with(
         base,
         changes.iter().map(|(path, item)| (path.as_str(), *item)),
@@ -68,22 +68,22 @@ pub(in crate::ops) fn tree_id(
 }
 
 /// What the selection comes to: paths, with what the source has there.
-fn changes(
+fn select_changes(
     workspace: &Workspace,
     selection: &Selection,
     base: Option<TreeId>,
     source: TreeId,
 ) -> Result<Vec<(String, Option<TreeItem>)>> {
     let repo = workspace.repo()?;
-    let new = workspace.documents(source)?;
+    let new = workspace.read_documents(source)?;
     let old = base
-        .map(|base| workspace.documents(base))
+        .map(|base| workspace.read_documents(base))
         .transpose()?
         .unwrap_or_default();
     let mut paths: BTreeSet<String> = BTreeSet::new();
     for name in &selection.policies {
-        let Some(document) = find(&new, name) else {
-            if find(&old, name).is_some() {
+        let Some(document) = find_document(&new, name) else {
+            if find_document(&old, name).is_some() {
                 bail!(
                     "the promoted commit has no policy `{name}`; a removal is promoted with \
                      `--remove {name}`"
@@ -95,16 +95,16 @@ fn changes(
             );
         };
         paths.insert(path_of(document));
-        paths.extend(find(&old, name).map(path_of));
+        paths.extend(find_document(&old, name).map(path_of));
     }
     for name in &selection.removed {
-        if let Some(document) = find(&new, name) {
+        if let Some(document) = find_document(&new, name) {
             bail!(
                 "the promoted commit still has the policy `{name}`, in {}",
                 document.file.path()
             );
         }
-        let Some(document) = find(&old, name) else {
+        let Some(document) = find_document(&old, name) else {
             let near = suggest_name(name, names_of(&old));
             bail!("the environment has no policy `{name}` to remove{near}")
         };
@@ -176,7 +176,7 @@ pub(in crate::ops) fn fingerprint(document: &Document) -> String {
     }
 }
 
-fn find<'d>(documents: &'d [Document], name: &str) -> Option<&'d Document> {
+fn find_document<'d>(documents: &'d [Document], name: &str) -> Option<&'d Document> {
     documents
         .iter()
         .find(|document| matches!(&document.body, Body::Policy(raw) if raw.name.as_str() == name))
@@ -198,7 +198,7 @@ fn path_of(document: &Document) -> String {
 
 impl Workspace {
     /// The documents of a tree, sound or not as a set.
-    fn documents(&self, tree: TreeId) -> Result<Vec<Document>> {
+    fn read_documents(&self, tree: TreeId) -> Result<Vec<Document>> {
         let listing = self
             .repo()?
             .list_tree(tree, self.root().prefix(), &load::wanted)?;

@@ -99,7 +99,8 @@ impl Workspace {
             true => repo.tree_of(source)?,
             false => partial::tree(self, &request.selection, base, repo.tree_of(source)?)?,
         };
-        let releases = request.lowered.hold.is_some() && environment.ledger.hold().is_some();
+        let releases =
+            request.lowered.hold.is_some() && environment.ledger.standing_hold().is_some();
         let already_there = base == Some(tree) && !releases;
         let changes = base != Some(tree);
         // A set that stays is not asked for more than when it came.
@@ -271,7 +272,7 @@ impl Workspace {
         let (repo, Some(remote)) = (self.repo()?, home.remote()) else {
             return Ok(());
         };
-        let Some(local) = read_followed(repo, &RefName::branch(branch)?)? else {
+        let Some(local) = read_followed(repo, &RefName::of_branch(branch)?)? else {
             return Ok(());
         };
         if local == pushed || !repo.is_ancestor(pushed, local)? {

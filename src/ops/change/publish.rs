@@ -79,12 +79,14 @@ pub(in crate::ops) fn subject_of(record: &Record, parents: &[CommitId]) -> Strin
         } if policies.is_empty() => {
             format!("promote {} to {name}", source.short())
         }
-        Record { policies, .. } => clipped(format!("promote {} to {name}", policies.join(", "))),
+        Record { policies, .. } => {
+            clip_reason(format!("promote {} to {name}", policies.join(", ")))
+        }
     }
 }
 
 /// A subject line that git tools show whole.
-fn clipped(subject: String) -> String {
+fn clip_reason(subject: String) -> String {
     match subject.char_indices().nth(100) {
         None => subject,
         Some((end, _)) => format!("{}…", subject.get(..end).unwrap_or("")),
@@ -95,7 +97,7 @@ fn clipped(subject: String) -> String {
 pub(in crate::ops) fn next_record(workspace: &Workspace, ledger: &Ledger) -> Record {
     Record {
         number: ledger.next_number(),
-        previous: ledger.last().map(|last| last.commit.id),
+        previous: ledger.last_promotion().map(|last| last.commit.id),
         root: Some(own_root(workspace.root().prefix())),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         ..Record::default()
@@ -114,7 +116,7 @@ pub(in crate::ops) fn unchanged(
         notes.extend(follow_remote(repo, environment, remote, tip));
     }
     let tip = ledger.tip.map(|tip| tip.to_string());
-    let last = ledger.last().map(|last| &last.record);
+    let last = ledger.last_promotion().map(|last| &last.record);
     Ok(Published {
         version: 1,
         environment: environment.name().to_owned(),
@@ -178,8 +180,10 @@ pub(in crate::ops) fn publish(
         message,
         author: None,
     })?;
-    let made = repo.commit(commit)?.committer.time.seconds;
-    let before = ledger.last().map(|last| last.commit.committer.time.seconds);
+    let made = repo.find_commit(commit)?.committer.time.seconds;
+    let before = ledger
+        .last_promotion()
+        .map(|last| last.commit.committer.time.seconds);
     if let Some(fault) = date_fault(made, before, Timestamp::now()) {
         bail!(Refused(fault));
     }
@@ -214,11 +218,11 @@ fn move_here(
     subject: &str,
 ) -> Result<()> {
     let ledger = &environment.ledger;
-    let moving = repo.transaction(format!("refguard: {subject}"));
-    let moving = moving.set(&ledger.ref_name, expected.branch, commit);
+    let moving = repo.begin_transaction(format!("refguard: {subject}"));
+    let moving = moving.set_ref(&ledger.ref_name, expected.branch, commit);
     match moving
-        .set(&ledger.ledger_name, expected.ledger, commit)
-        .commit()?
+        .set_ref(&ledger.ledger_name, expected.ledger, commit)
+        .commit_all()?
     {
         Outcome::Moved => Ok(()),
         Outcome::Lost(lost) => bail!(Lost(lost_words(repo, environment.name(), &lost))),
@@ -237,20 +241,20 @@ fn push_to(
 ) -> Result<Vec<String>> {
     let ledger = &environment.ledger;
     let branch_only = || {
-        repo.push(remote)
-            .set(&ledger.ref_name, expected.branch, commit)
+        repo.push_to(remote)
+            .with_ref(&ledger.ref_name, expected.branch, commit)
     };
     if repo.takes_branches_only(remote)? {
-        return settle(remote, branch_only().send()?).map(|_| Vec::new());
+        return refs_not_taken(remote, branch_only().send_all()?).map(|_| Vec::new());
     }
-    let both = branch_only().set(&ledger.ledger_name, expected.ledger, commit);
-    let missing = match both.send()? {
+    let both = branch_only().with_ref(&ledger.ledger_name, expected.ledger, commit);
+    let missing = match both.send_all()? {
         // Only the ledger is unwelcome: of an atomic push nothing was taken then.
         PushOutcome::Refused { name, .. } if name == ledger.ledger_name => {
-            settle(remote, branch_only().send()?)?;
+            refs_not_taken(remote, branch_only().send_all()?)?;
             vec![name]
         }
-        outcome => settle(remote, outcome)?,
+        outcome => refs_not_taken(remote, outcome)?,
     };
     if missing.is_empty() {
         return Ok(Vec::new());
@@ -263,7 +267,7 @@ fn push_to(
 }
 
 /// The refs that the remote did not take, or why it took none.
-fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
+fn refs_not_taken(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
     match outcome {
         PushOutcome::Taken { missing } => Ok(missing),
         PushOutcome::Lost {
@@ -272,7 +276,7 @@ fn settle(remote: &str, outcome: PushOutcome) -> Result<Vec<RefName>> {
             actual,
             reason,
         } => {
-            let was = word(expected);
+            let was = describe_expected(expected);
             let is = actual.map_or_else(|| "another value".to_owned(), |id| id.short());
             bail!(Lost(format!(
                 "`{}` of `{remote}` was {was} and is now {is}: {reason}",
@@ -301,7 +305,7 @@ fn follow_remote(
 ) -> Vec<String> {
     let name = environment.name();
     let copies = [
-        environment.ref_name.tracking(remote),
+        environment.ref_name.tracking_copy(remote),
         RefName::remote_ledger(remote, name),
     ];
     let mut notes = Vec::new();
@@ -332,9 +336,9 @@ fn set_copy(repo: &Repo, copy: &RefName, commit: CommitId) -> Result<()> {
         return Ok(());
     }
     let moving = repo
-        .transaction("refguard: follow the remote")
-        .set(copy, held.into(), commit);
-    match moving.commit()? {
+        .begin_transaction("refguard: follow the remote")
+        .set_ref(copy, held.into(), commit);
+    match moving.commit_all()? {
         Outcome::Moved | Outcome::Lost(_) => Ok(()),
         Outcome::Locked(locked) => bail!(locked_words(&locked)),
     }
@@ -386,7 +390,7 @@ fn follow_in_branch(
 #[error("{0}")]
 pub struct Refused(pub String);
 
-fn word(expected: Expected) -> String {
+fn describe_expected(expected: Expected) -> String {
     expected
         .commit()
         .map_or_else(|| "nothing".to_owned(), |id| id.short())
@@ -397,7 +401,7 @@ fn lost_words(repo: &Repo, environment: &str, lost: &LostRef) -> String {
     let is = match lost.actual {
         None => "gone".to_owned(),
         Some(id) => {
-            let who = repo.commit(id).map(|commit| {
+            let who = repo.find_commit(id).map(|commit| {
                 let promotion = repo.promotion_at(environment, id).ok().flatten();
                 let what = promotion.map_or_else(
                     || "moved by hand".to_owned(),
@@ -411,7 +415,7 @@ fn lost_words(repo: &Repo, environment: &str, lost: &LostRef) -> String {
     format!(
         "somebody else was first: `{}` was {} and is now {is}",
         lost.name.short(),
-        word(lost.expected)
+        describe_expected(lost.expected)
     )
 }
 

@@ -27,7 +27,7 @@ impl Workspace {
         match self.repo()?.chosen_remote()? {
             Remote::Named(remote) => self.fetch_home(&remote),
             Remote::None => bail!("there is no remote to fetch from: what is here is all there is"),
-            Remote::Ambiguous(names) => bail!(super::home::ambiguous(&names)),
+            Remote::Ambiguous(names) => bail!(super::home::report_ambiguous(&names)),
         }
     }
 
@@ -51,7 +51,7 @@ impl Workspace {
         };
         let fetched = self
             .repo()?
-            .last_fetch(&remote, &RefName::branch(environment)?);
+            .last_fetch(&remote, &RefName::of_branch(environment)?);
         Ok(fetched.map(|fetched| FetchedCopy { remote, fetched }))
     }
 

@@ -227,7 +227,7 @@ impl Workspace {
         )?;
         let head_commit = match head {
             Source::At(revision) => Some(self.revision(revision)?.0),
-            Source::Worktree | Source::Staged => repo.head()?,
+            Source::Worktree | Source::Staged => repo.head_commit()?,
         };
         let began = head_commit
             .map(|head| repo.merge_base(base_tip, head))
@@ -260,9 +260,9 @@ impl Workspace {
             .unwrap_or_default();
         let mut comparisons = SafeguardComparisons::default();
         let safeguards = engines
-            .map(|(before, after)| comparisons.compare(before.set(), after.set(), now))
+            .map(|(before, after)| comparisons.compare_sides(before.set(), after.set(), now))
             .transpose()?;
-        let tests = tests(&mut history, &before, &after, now)?;
+        let tests = compare_tests(&mut history, &before, &after, now)?;
         let sides = (&before, &after);
         let began_tree = repo.tree_of(began)?;
         let known = KnownAnswers {
@@ -270,14 +270,14 @@ impl Workspace {
             impact: impact.as_ref(),
             comparisons,
         };
-        let environments = self.foreseen(&mut sets, began_tree, sides, now, known)?;
+        let environments = self.foresee_gates(&mut sets, began_tree, sides, now, known)?;
         let errors = after
             .findings
             .iter()
             .filter(|finding| finding.is_error())
             .count();
-        let versions = coming(&mut history, diff.as_ref(), &after);
-        let (new, gone) = unmatched(&before.findings, &after.findings, &|file| {
+        let versions = coming_numbers(&mut history, diff.as_ref(), &after);
+        let (new, gone) = find_unmatched(&before.findings, &after.findings, &|file| {
             after.files.contains(file)
         });
         Ok(Review {
@@ -322,7 +322,7 @@ impl Workspace {
     }
 
     /// What each environment that takes its sets from the publish branch would say.
-    fn foreseen(
+    fn foresee_gates(
         &self,
         sets: &mut TrackedSet,
         base: TreeId,
@@ -354,7 +354,7 @@ impl Workspace {
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
                     impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.weakening_doubts))
                 }
-                Some(engine) => self.loss(sets, &state, tip, engine, now)?,
+                Some(engine) => self.explain_loss(sets, &state, tip, engine, now)?,
             };
             let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
@@ -395,7 +395,7 @@ impl Workspace {
         }
     }
 
-    fn loss(
+    fn explain_loss(
         &self,
         sets: &mut TrackedSet,
         state: &EnvironmentState,
@@ -459,7 +459,7 @@ fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> V
     owners.into_iter().map(owner).collect()
 }
 
-fn tests(
+fn compare_tests(
     history: &mut VersionHistory<'_>,
     before: &Side,
     after: &Side,
@@ -485,10 +485,11 @@ fn tests(
     let exercised: FxHashMap<_, bool> = known
         .items
         .iter()
-        .map(|item| (key(item), item.covered))
+        .map(|item| (finding_key(item), item.covered))
         .collect();
-    let lost =
-        |item: &&CoverageItem| !item.covered && exercised.get(&key(item)).copied().unwrap_or(true);
+    let lost = |item: &&CoverageItem| {
+        !item.covered && exercised.get(&finding_key(item)).copied().unwrap_or(true)
+    };
     Ok(Some(ReviewedTests {
         base: base.as_ref().map(|base| (base.passed, base.failed)),
         base_coverage: base
@@ -505,7 +506,7 @@ fn tests(
 }
 
 /// The numbers of what changed, as the publish branch stands.
-fn coming(
+fn coming_numbers(
     history: &mut VersionHistory<'_>,
     diff: Option<&SetDiff>,
     after: &Side,
@@ -550,7 +551,7 @@ fn coming(
 }
 
 /// What a thing that can be exercised is known by when lines move.
-fn key(item: &CoverageItem) -> (&str, refguard_core::resolve::CoverageKind, &str, &str) {
+fn finding_key(item: &CoverageItem) -> (&str, refguard_core::resolve::CoverageKind, &str, &str) {
     (&item.file, item.kind, &item.policy, &item.detail)
 }
 
@@ -565,7 +566,7 @@ fn head_name(head: &Source) -> String {
 /// The findings of HEAD that BASE does not have, and how many of BASE's HEAD does not have. A
 /// finding is known by its rule, file and message, of equal ones by how many there are; where its
 /// file is gone from HEAD, by rule and message alone.
-fn unmatched(
+fn find_unmatched(
     before: &[Finding],
     after: &[Finding],
     is_there: &dyn Fn(&str) -> bool,
@@ -576,7 +577,7 @@ fn unmatched(
     }
     let left: Vec<&Finding> = after
         .iter()
-        .filter(|finding| !take(&mut known, &finding.identity()))
+        .filter(|finding| !take_one(&mut known, &finding.identity()))
         .collect();
     let mut gone: usize = known.values().sum();
     let mut moved: FxHashMap<_, usize> = FxHashMap::default();
@@ -588,7 +589,7 @@ fn unmatched(
     }
     let mut new = Vec::new();
     for finding in left {
-        match take(&mut moved, &(finding.rule.code, finding.message.as_str())) {
+        match take_one(&mut moved, &(finding.rule.code, finding.message.as_str())) {
             true => gone -= 1,
             false => new.push(finding.clone()),
         }
@@ -597,7 +598,7 @@ fn unmatched(
 }
 
 /// Takes one of those that there are.
-fn take<K: Eq + std::hash::Hash>(from: &mut FxHashMap<K, usize>, key: &K) -> bool {
+fn take_one<K: Eq + std::hash::Hash>(from: &mut FxHashMap<K, usize>, key: &K) -> bool {
     match from.get_mut(key) {
         Some(count) if *count > 0 => {
             *count -= 1;

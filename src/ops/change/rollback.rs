@@ -131,7 +131,8 @@ impl Workspace {
     /// Where nothing was promoted yet, or git cannot be read.
     pub fn plan_hold(&self, name: &str, reason: &str, home: &HomeRequest) -> Result<RollbackPlan> {
         let (environment, expected) = self.looked_at(name, home)?;
-        let (Some(last), Some(tip)) = (environment.ledger.last(), environment.ledger.tip) else {
+        let (Some(last), Some(tip)) = (environment.ledger.last_promotion(), environment.ledger.tip)
+        else {
             bail!("nothing was promoted to `{name}` yet, so there is nothing to hold");
         };
         let back = Back {
@@ -157,7 +158,8 @@ impl Workspace {
         home: &HomeRequest,
     ) -> Result<RollbackPlan> {
         let (environment, expected) = self.looked_at(name, home)?;
-        let (Some(last), Some(tip)) = (environment.ledger.last(), environment.ledger.tip) else {
+        let (Some(last), Some(tip)) = (environment.ledger.last_promotion(), environment.ledger.tip)
+        else {
             bail!("nothing was promoted to `{name}` yet, so there is nothing to release");
         };
         let back = Back {
@@ -293,7 +295,7 @@ pub(in crate::ops) fn describe(target: Target) -> String {
 /// at as kindly as can be: it is in force.
 pub(in crate::ops) fn standing_rules(ledger: &Ledger) -> Release {
     let last = ledger
-        .last()
+        .last_promotion()
         .filter(|last| ledger.tip == Some(last.commit.id));
     last.map_or(Release::FIRST, |last| release_of(&last.record))
 }
@@ -302,7 +304,7 @@ pub(in crate::ops) fn standing_rules(ledger: &Ledger) -> Release {
 /// [`standing_rules`].
 pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
     let promotion = match entry.target {
-        Target::Promotion(number) => ledger.find(number),
+        Target::Promotion(number) => ledger.find_promotion(number),
         Target::Commit(_) => None,
     };
     promotion.map_or(Release::FIRST, |promotion| release_of(&promotion.record))
@@ -312,7 +314,7 @@ pub(in crate::ops) fn rules_of(ledger: &Ledger, entry: &UndoEntry) -> Release {
 pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId {
     match entry.target {
         Target::Promotion(number) => ledger
-            .find(number)
+            .find_promotion(number)
             .map_or(entry.commit, |promotion| promotion.record.source),
         Target::Commit(commit) => commit,
     }
@@ -320,7 +322,7 @@ pub(in crate::ops) fn source_of(ledger: &Ledger, entry: &UndoEntry) -> CommitId 
 
 /// What there is to go back to, after everything that happened to an environment.
 pub(in crate::ops) fn undo_stack(repo: &Repo, ledger: &Ledger) -> Result<UndoStack> {
-    let entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
+    let entries: Vec<HistoryEntry<'_>> = ledger.list_entries().collect();
     let mut steps: Vec<UndoStep> = Vec::with_capacity(entries.len());
     for entry in entries.iter().rev() {
         let before = steps.last().map(|step| step.tree);

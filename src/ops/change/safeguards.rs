@@ -61,13 +61,13 @@ impl SafeguardComparisons {
     ///
     /// # Errors
     /// As [`safeguards_between`].
-    pub fn compare(
+    pub fn compare_sides(
         &mut self,
         before: &Arc<PolicySet>,
         after: &Arc<PolicySet>,
         now: Timestamp,
     ) -> Result<SafeguardDiff> {
-        if let Some(diff) = self.find(before, after) {
+        if let Some(diff) = self.find_comparison(before, after) {
             return Ok(diff.clone());
         }
 
@@ -81,7 +81,11 @@ impl SafeguardComparisons {
     }
 
     /// The comparison of these two sets, if it was made.
-    pub fn find(&self, before: &Arc<PolicySet>, after: &Arc<PolicySet>) -> Option<&SafeguardDiff> {
+    pub fn find_comparison(
+        &self,
+        before: &Arc<PolicySet>,
+        after: &Arc<PolicySet>,
+    ) -> Option<&SafeguardDiff> {
         let is_same =
             |one: &&Comparison| Arc::ptr_eq(&one.before, before) && Arc::ptr_eq(&one.after, after);
         self.0
@@ -109,7 +113,7 @@ pub(in crate::ops) fn ask_gate(
 
     let lost = match before {
         Some(before) => comparisons
-            .compare(before, after, now)?
+            .compare_sides(before, after, now)?
             .lost
             .iter()
             .map(loss_of)
@@ -186,14 +190,14 @@ mod tests {
         for _ in 0..2 {
             assert!(
                 comparisons
-                    .compare(&before, &after, Timestamp::UNIX_EPOCH)
+                    .compare_sides(&before, &after, Timestamp::UNIX_EPOCH)
                     .unwrap()
                     .is_empty()
             );
         }
 
         assert_eq!(comparisons.0.len(), 1);
-        assert!(comparisons.find(&before, &after).is_some());
-        assert!(comparisons.find(&after, &before).is_none());
+        assert!(comparisons.find_comparison(&before, &after).is_some());
+        assert!(comparisons.find_comparison(&after, &before).is_none());
     }
 }

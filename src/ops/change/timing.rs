@@ -115,7 +115,7 @@ fn soak_fault(
     now: Timestamp,
 ) -> Result<Option<String>> {
     let mut stays: Vec<Stay> = Vec::new();
-    for entry in ledger.entries() {
+    for entry in ledger.list_entries() {
         stays.push(match entry {
             HistoryEntry::Promotion(promotion) => {
                 let begins = Timestamp::from_second(promotion.commit.committer.time.seconds).ok();

@@ -128,7 +128,7 @@ impl Workspace {
     /// set that is at hand, or git cannot be read.
     pub fn blame(&self, asked: &BlameRequest) -> Result<Blame> {
         let ledger = self.environment(&asked.environment)?.ledger;
-        let mut entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
+        let mut entries: Vec<HistoryEntry<'_>> = ledger.list_entries().collect();
         if entries.is_empty() {
             match self.never_fetched(&asked.environment)? {
                 Some(sentence) => bail!(sentence),
@@ -340,7 +340,7 @@ impl<'a> Walk<'a> {
             match (fault, &state) {
                 (None, Some(state)) => {
                     match pending.take() {
-                        Some(newer) => self.compare(newer, state)?,
+                        Some(newer) => self.compare_steps(newer, state)?,
                         None => self.has = self.answer_at(state, self.ends),
                     }
                     let begins = self.begins_at(entry);
@@ -359,7 +359,7 @@ impl<'a> Walk<'a> {
                         return Ok(());
                     }
                 }
-                (fault, _) => self.skip(entry, fault.unwrap_or_default()),
+                (fault, _) => self.skip_equal(entry, fault.unwrap_or_default()),
             }
 
             if entry % CHUNK == 0 {
@@ -481,7 +481,7 @@ impl<'a> Walk<'a> {
         } else {
             format!("{prefix}/{path}")
         };
-        let Some(blob) = repo.item_at(tree, &full)?.and_then(|item| item.blob()) else {
+        let Some(blob) = repo.item_at(tree, &full)?.and_then(|item| item.blob_id()) else {
             return Ok(Vec::new());
         };
         Ok(load_file(path.clone(), repo.read_blob(blob)?, &LIMITS).documents)
@@ -596,8 +596,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn skip(&mut self, entry: usize, message: String) {
-        let Some((number, commit)) = self.named(entry) else {
+    fn skip_equal(&mut self, entry: usize, message: String) {
+        let Some((number, commit)) = self.identify_entry(entry) else {
             return;
         };
         let skipped = SkippedEntry {
@@ -645,13 +645,16 @@ impl<'a> Walk<'a> {
                     .unwrap_or_default()
             };
             let (before, after) = (answer(just_before), answer(*instant));
-            let (gained, lost) = (minus(&after, &before), minus(&before, &after));
+            let (gained, lost) = (
+                subtract_lists(&after, &before),
+                subtract_lists(&before, &after),
+            );
             for (kind, guardrails) in [(BlameKind::Lost, lost), (BlameKind::Gained, gained)] {
                 for guardrail in guardrails {
                     if self.guardrail.is_some_and(|asked| asked != guardrail) {
                         continue;
                     }
-                    self.tell(entry, kind, guardrail, because.clone());
+                    self.tell_change(entry, kind, guardrail, because.clone());
                     if let Some((_, event)) = self.found.last_mut() {
                         event.time = instant.to_string();
                         event.author = "expiry".to_owned();
@@ -663,7 +666,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn named(&self, entry: usize) -> Option<(Option<u64>, CommitId)> {
+    fn identify_entry(&self, entry: usize) -> Option<(Option<u64>, CommitId)> {
         let found = self.entries.get(entry)?;
         let number = match found {
             HistoryEntry::Promotion(promotion) => Some(promotion.record.number),
@@ -673,9 +676,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Tells what came and went from the valid entry before to `newer`.
-    fn compare(&mut self, newer: Pending, older: &State) -> Result<()> {
+    fn compare_steps(&mut self, newer: Pending, older: &State) -> Result<()> {
         let before = self.answer_at(older, newer.begins);
-        let (gained, lost) = (minus(&newer.answer, &before), minus(&before, &newer.answer));
+        let (gained, lost) = (
+            subtract_lists(&newer.answer, &before),
+            subtract_lists(&before, &newer.answer),
+        );
         let is_asked = |list: &[String]| match self.guardrail {
             Some(asked) => list.iter().any(|name| name == asked),
             None => !list.is_empty(),
@@ -704,7 +710,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 let because = finder.causes_of(&guardrail);
-                self.tell(newer.entry, kind, guardrail, because);
+                self.tell_change(newer.entry, kind, guardrail, because);
             }
         }
         Ok(())
@@ -727,11 +733,17 @@ impl<'a> Walk<'a> {
         let finder = CauseFinder::new(&Part::default(), part, &touched, &self.request);
         for guardrail in guardrails {
             let because = finder.causes_of(&guardrail);
-            self.tell(first.entry, BlameKind::Gained, guardrail, because);
+            self.tell_change(first.entry, BlameKind::Gained, guardrail, because);
         }
     }
 
-    fn tell(&mut self, entry: usize, kind: BlameKind, guardrail: String, because: Vec<Cause>) {
+    fn tell_change(
+        &mut self,
+        entry: usize,
+        kind: BlameKind,
+        guardrail: String,
+        because: Vec<Cause>,
+    ) {
         let (Some(found), Some(commit)) = (self.entries.get(entry), self.commits.get(entry)) else {
             return;
         };
@@ -768,7 +780,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn minus(list: &[String], other: &[String]) -> Vec<String> {
+fn subtract_lists(list: &[String], other: &[String]) -> Vec<String> {
     list.iter()
         .filter(|name| !other.contains(name))
         .cloned()

@@ -61,7 +61,7 @@ impl VersionHistory<'_> {
                 (
                     file.path().to_string(),
                     file.text().to_owned(),
-                    spliced(&draft.document, text),
+                    splice_text(&draft.document, text),
                 )
             }
             None => (self.free_path(policy)?, String::new(), text.to_owned()),
@@ -69,7 +69,7 @@ impl VersionHistory<'_> {
         let changed = old != new;
         if changed {
             self.check_draft(&path, policy, &document.digest, (&old, &new))?;
-            self.overwrite(&path, &new, force)?;
+            self.overwrite_document(&path, &new, force)?;
         }
         let commit = version.commit.to_string();
         Ok(Draft {
@@ -110,7 +110,7 @@ impl VersionHistory<'_> {
                 );
             }
             for finding in findings.iter().filter(|finding| finding.is_error()) {
-                if self.held(policy, &finding.location.file) {
+                if self.was_held_by(policy, &finding.location.file) {
                     bail!("`{policy}` may stand in a file that cannot be read: {finding}");
                 }
             }
@@ -119,7 +119,7 @@ impl VersionHistory<'_> {
     }
 
     /// Whether history saw a policy in this file last.
-    fn held(&mut self, policy: &str, path: &str) -> bool {
+    fn was_held_by(&mut self, policy: &str, path: &str) -> bool {
         let newest = self
             .index(&NoProgress)
             .ok()
@@ -197,7 +197,7 @@ impl VersionHistory<'_> {
         )
     }
 
-    fn overwrite(&self, path: &str, text: &str, force: bool) -> Result<()> {
+    fn overwrite_document(&self, path: &str, text: &str, force: bool) -> Result<()> {
         let prefix = self.workspace().root().prefix();
         let in_git = if prefix.is_empty() {
             path.to_owned()
@@ -211,11 +211,11 @@ impl VersionHistory<'_> {
                  them with --force"
             );
         }
-        write(&place, text).with_context(|| format!("cannot write `{path}`"))
+        write_document(&place, text).with_context(|| format!("cannot write `{path}`"))
     }
 }
 
-fn write(place: &Path, text: &str) -> Result<()> {
+fn write_document(place: &Path, text: &str) -> Result<()> {
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -224,12 +224,16 @@ fn write(place: &Path, text: &str) -> Result<()> {
 
 /// The text of a document between its markers, comments before and after it included.
 fn own_text(document: &Document) -> &str {
-    document.file.text().get(region(document)).unwrap_or("")
+    document
+        .file
+        .text()
+        .get(document_region(document))
+        .unwrap_or("")
 }
 
 /// Where a document's own text begins and ends: a line that begins with `---` or `...` is a marker,
 /// whatever it stands in.
-fn region(document: &Document) -> Range<usize> {
+fn document_region(document: &Document) -> Range<usize> {
     let text = document.file.text();
     let (first, last) = (document.span.start as usize, document.span.end as usize);
     let mut start = if text.starts_with('\u{feff}') {
@@ -260,8 +264,8 @@ fn is_marker(line: &str) -> bool {
 }
 
 /// A file with another text in the place of one of its documents.
-fn spliced(document: &Document, text: &str) -> String {
-    let (whole, region) = (document.file.text(), region(document));
+fn splice_text(document: &Document, text: &str) -> String {
+    let (whole, region) = (document.file.text(), document_region(document));
     let before = whole.get(..region.start).unwrap_or("");
     let after = whole.get(region.end..).unwrap_or("");
     let gap = if after.is_empty() || text.ends_with('\n') {
@@ -319,7 +323,7 @@ mod tests {
         let (a, b, c) = (policy("a"), policy("b"), policy("c"));
         let file = format!("# head\n{a}---\n{b}---\n{c}");
         let loaded = load_file("p.yaml", file.into(), &LIMITS);
-        let put = |index: usize, text: &str| spliced(&loaded.documents[index], text);
+        let put = |index: usize, text: &str| splice_text(&loaded.documents[index], text);
         assert_eq!(
             put(1, "new: 1"),
             format!("# head\n{a}---\nnew: 1\n---\n{c}")

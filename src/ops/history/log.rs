@@ -80,7 +80,7 @@ impl Workspace {
     /// Where git cannot be read.
     pub fn log(&self, environment: &str, policy: Option<&str>) -> Result<PromotionLog> {
         let EnvironmentState { ledger, home, .. } = self.environment(environment)?;
-        let entries: Vec<HistoryEntry<'_>> = ledger.entries().collect();
+        let entries: Vec<HistoryEntry<'_>> = ledger.list_entries().collect();
         let mut promotions = self.describe_entries(&entries, entries.len())?;
         // Of a remote the branch is fetched more often than the ledger.
         let unrecorded = match home {
@@ -116,7 +116,7 @@ impl Workspace {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Option<LogPage>> {
-        let mut entries = ledger.entries();
+        let mut entries = ledger.list_entries();
         if let Some(cursor) = cursor
             && !entries.any(|entry| entry.commit().to_string() == cursor)
         {
@@ -192,7 +192,7 @@ fn write_target<S: serde::Serializer>(
 pub(super) fn commit_of(repo: &Repo, entry: &HistoryEntry<'_>) -> Result<Commit> {
     match entry {
         HistoryEntry::Promotion(promotion) => Ok(promotion.commit.clone()),
-        HistoryEntry::External(commit) => Ok(repo.commit(*commit)?),
+        HistoryEntry::External(commit) => Ok(repo.find_commit(*commit)?),
     }
 }
 

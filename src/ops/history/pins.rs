@@ -40,7 +40,7 @@ impl VersionHistory<'_> {
         let version = self.find_version(policy, which, &NoProgress)?;
         let repo = self.workspace().repo()?;
         let pinned = version
-            .map(|version| pin(repo, policy, &version))
+            .map(|version| pin_version(repo, policy, &version))
             .transpose()?
             .flatten();
         Ok(pinned.map_or_else(missing, |pinned| Requested::Pinned(Arc::new(pinned))))
@@ -52,7 +52,7 @@ impl VersionHistory<'_> {
 ///
 /// # Errors
 /// Where git cannot read it.
-pub fn pin(repo: &Repo, policy: &str, version: &Version) -> Result<Option<Pinned>> {
+pub fn pin_version(repo: &Repo, policy: &str, version: &Version) -> Result<Option<Pinned>> {
     let Some(document) = &version.document else {
         return Ok(None);
     };

@@ -205,11 +205,11 @@ impl Workspace {
             .root()
             .dir()
             .is_ok()
-            .then(|| self.drafts(repo, tree))
+            .then(|| self.find_drafts(repo, tree))
             .transpose()?;
         Ok(Status {
             version: 1,
-            problems: self.problems(repo, &environments, drafts.as_ref())?,
+            problems: self.find_problems(repo, &environments, drafts.as_ref())?,
             published: match published {
                 Some(tip) => Some(PublishedStatus {
                     branch: self.publish_branch_name()?,
@@ -268,7 +268,7 @@ impl Workspace {
 
     /// What is wrong, the worst first: what is not served, what stands in the way of promotions,
     /// what others do not see yet.
-    fn problems(
+    fn find_problems(
         &self,
         repo: &Repo,
         environments: &[EnvironmentStatus],
@@ -354,7 +354,7 @@ impl Workspace {
                 format!("{file} of the work tree cannot be read: see `refguard validate`"),
             );
         }
-        if let Some(message) = self.unpushed(repo)? {
+        if let Some(message) = self.find_unpushed(repo)? {
             say(4, message);
         }
         for ledger in self.undeclared_ledgers(repo, environments)? {
@@ -405,14 +405,14 @@ impl Workspace {
     }
 
     /// What of the publish branch the remote does not have.
-    fn unpushed(&self, repo: &Repo) -> Result<Option<String>> {
+    fn find_unpushed(&self, repo: &Repo) -> Result<Option<String>> {
         let Ok(Remote::Named(remote)) = repo.chosen_remote() else {
             return Ok(None);
         };
         let Ok(Some(branch)) = repo.publish_branch() else {
             return Ok(None);
         };
-        let there = repo.read_ref(&branch.tracking(&remote)?)?;
+        let there = repo.read_ref(&branch.tracking_copy(&remote)?)?;
         let (Some(here), Some(there)) = (repo.read_ref(&branch)?, there) else {
             return Ok(None);
         };
@@ -435,8 +435,8 @@ impl Workspace {
         tree: Option<TreeId>,
     ) -> Result<EnvironmentStatus> {
         let ledger = &state.ledger;
-        let last = ledger.last();
-        let external = ledger.external();
+        let last = ledger.last_promotion();
+        let external = ledger.external_tip();
         let promoted = last.map(|last| last.record.source);
         let counts = match published {
             Some(tip) => count_beside(repo, ledger, tip)?,
@@ -450,12 +450,14 @@ impl Workspace {
             promotion: last.map(|last| last.record.number),
             promoted: promoted.map(|source| source.to_string()),
             external: external.is_some(),
-            unfounded_ledger: ledger.unfounded().map(|commit| commit.to_string()),
-            hold: ledger.hold().map(|(promotion, reason)| HoldStatus {
-                reason: reason.to_owned(),
-                promotion: promotion.record.number,
-                since: promotion.commit.committer.time.to_string(),
-            }),
+            unfounded_ledger: ledger.unfounded_tip().map(|commit| commit.to_string()),
+            hold: ledger
+                .standing_hold()
+                .map(|(promotion, reason)| HoldStatus {
+                    reason: reason.to_owned(),
+                    promotion: promotion.record.number,
+                    since: promotion.commit.committer.time.to_string(),
+                }),
             freeze: frozen_at(&state.settings.freeze, Timestamp::now()).map(|frozen| {
                 FreezeStatus {
                     reason: frozen.freeze.reason.clone(),
@@ -517,12 +519,12 @@ impl Workspace {
                 }
             }
         }
-        Ok(compared(Said::of(before), Said::of(after)))
+        Ok(compare_said(Said::of(before), Said::of(after)))
     }
 
     /// How the published policies differ from those of the work tree. A file whose content is in
     /// the published tree under the same path is not read further.
-    fn drafts(&self, repo: &Repo, tree: Option<TreeId>) -> Result<PolicyChanges> {
+    fn find_drafts(&self, repo: &Repo, tree: Option<TreeId>) -> Result<PolicyChanges> {
         let here = self.root().list_work_tree(&load::wanted)?;
         let contents = |entry: &Entry| -> Result<Option<(Arc<str>, Vec<u8>)>> {
             let is_file = entry.kind == EntryKind::File && is_yaml_name(&entry.path);
@@ -530,7 +532,7 @@ impl Workspace {
                 return Ok(None);
             }
             let bytes = here
-                .read(entry)
+                .read_entry(entry)
                 .with_context(|| format!("cannot read `{}`", entry.path))?;
             Ok(Some((entry.path.clone(), bytes)))
         };
@@ -554,11 +556,11 @@ impl Workspace {
                 if same {
                     after.remove(&entry.path);
                 } else if entry.blob.is_some() {
-                    before.push((entry.path.clone(), there.read(entry)?));
+                    before.push((entry.path.clone(), there.read_entry(entry)?));
                 }
             }
         }
-        Ok(compared(
+        Ok(compare_said(
             Said::of(before),
             Said::of(after.into_iter().collect()),
         ))
@@ -573,12 +575,12 @@ fn count_beside(
     ledger: &Ledger,
     branch: CommitId,
 ) -> Result<Option<(usize, usize)>, RepoError> {
-    let last = ledger.last();
+    let last = ledger.last_promotion();
     let brought = match last {
         Some(last) => repo.ahead_behind(first_source(repo, last.record.source), branch)?,
         None => None,
     };
-    let Some(moved) = ledger.external() else {
+    let Some(moved) = ledger.external_tip() else {
         return Ok(brought);
     };
     let Some((all, behind)) = repo.ahead_behind(moved, branch)? else {
@@ -603,7 +605,7 @@ fn first_source(repo: &Repo, promoted: CommitId) -> CommitId {
     // So many environments no set passes through.
     for _ in 0..MOST_ENVIRONMENTS {
         // A shallow clone may not have it.
-        let Ok(Commit { message, .. }) = repo.commit(source) else {
+        let Ok(Commit { message, .. }) = repo.find_commit(source) else {
             break;
         };
         let Some(environment) = Record::environment_of(&message) else {
@@ -663,7 +665,7 @@ impl Said {
     }
 }
 
-fn compared(before: Said, after: Said) -> PolicyChanges {
+fn compare_said(before: Said, after: Said) -> PolicyChanges {
     let mut changes = PolicyChanges {
         faulty: after.faulty.iter().map(ToString::to_string).collect(),
         ..Default::default()

@@ -112,7 +112,7 @@ impl VersionHistory<'_> {
         let rows = versions
             .iter()
             .rev()
-            .map(|version| self.row(version, &in_force))
+            .map(|version| self.make_row(version, &in_force))
             .collect::<Result<_>>()?;
         Ok(VersionList {
             version: 1,
@@ -145,7 +145,7 @@ impl VersionHistory<'_> {
             bytes += found
                 .as_ref()
                 .map_or(0, |found| found.document.file.text().len());
-            let row = self.row(version, &in_force)?;
+            let row = self.make_row(version, &in_force)?;
             rows.push(DocumentRow {
                 row,
                 policy: found.as_ref().map(document_fields),
@@ -186,7 +186,7 @@ impl VersionHistory<'_> {
                 continue;
             };
             if let Entry::Vacant(entry) = known.entry(version.commit) {
-                let commit = repo.commit(version.commit)?;
+                let commit = repo.find_commit(version.commit)?;
                 entry.insert(Publication {
                     commit: version.commit.to_string(),
                     time: commit.committer.time.to_string(),
@@ -209,7 +209,7 @@ impl VersionHistory<'_> {
     ) -> Result<ShownVersion> {
         let version = self.require_version(address, progress)?;
         let in_force = self.in_force(address.policy, progress)?;
-        let row = self.row(&version, &in_force)?;
+        let row = self.make_row(&version, &in_force)?;
         let policy = self
             .find_document(address.policy, &version)?
             .as_ref()
@@ -245,8 +245,8 @@ impl VersionHistory<'_> {
         Ok(found)
     }
 
-    fn row(&self, version: &Version, in_force: &[(String, u64)]) -> Result<VersionRow> {
-        let commit = self.workspace().repo()?.commit(version.commit)?;
+    fn make_row(&self, version: &Version, in_force: &[(String, u64)]) -> Result<VersionRow> {
+        let commit = self.workspace().repo()?.find_commit(version.commit)?;
         let held_by = in_force
             .iter()
             .filter(|(_, number)| *number == version.number)

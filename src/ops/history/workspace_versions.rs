@@ -37,7 +37,7 @@ impl Workspace {
             return Ok(tip);
         }
         if let Remote::Named(remote) = repo.chosen_remote()?
-            && let Some(tip) = read_followed(repo, &branch.tracking(&remote)?)?
+            && let Some(tip) = read_followed(repo, &branch.tracking_copy(&remote)?)?
         {
             return Ok(tip);
         }
@@ -230,7 +230,7 @@ impl<'w> VersionHistory<'w> {
             if let Some(made) = versions.iter().find(|version| version.commit == id) {
                 return Ok(Some(made.number));
             }
-            here = repo.link(id)?.parent;
+            here = repo.read_link(id)?.parent;
         }
         Ok(None)
     }

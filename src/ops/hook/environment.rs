@@ -23,7 +23,7 @@ use crate::ops::{EnvironmentState, GateWord, Home, NoProgress, TrackedSet, Verdi
 use crate::repo::{Allow, Commit, CommitId, Ledger, Record, RefName, RepoError, TreeId};
 
 /// Judges the move of an environment's branch.
-pub(super) fn judge(
+pub(super) fn judge_environment(
     views: &PushViews,
     sets: &mut TrackedSet,
     update: &RefUpdate,
@@ -33,8 +33,8 @@ pub(super) fn judge(
     let Some(new) = update.new else {
         return refuse(format!("the environment `{environment}` must stay"));
     };
-    let (repo, ref_name) = (views.before.repo()?, RefName::branch(environment)?);
-    let mut ledger = match repo.ledger(environment, &ref_name) {
+    let (repo, ref_name) = (views.before.repo()?, RefName::of_branch(environment)?);
+    let mut ledger = match repo.read_ledger(environment, &ref_name) {
         Ok(ledger) => ledger,
         Err(error @ RepoError::SymbolicRef { .. }) => return refuse(error.to_string()),
         Err(error) => return Err(error.into()),
@@ -48,7 +48,7 @@ pub(super) fn judge(
             old.short()
         ));
     }
-    if let (None, Some(last)) = (ledger.tip, ledger.last()) {
+    if let (None, Some(last)) = (ledger.tip, ledger.last_promotion()) {
         let id = last.commit.id;
         if new != id && !views.after.repo()?.on_first_parents(id, new)? {
             return refuse(format!(
@@ -59,14 +59,14 @@ pub(super) fn judge(
         }
     }
     let mut held = None;
-    for commit in path(views, &ledger, environment, new)? {
+    for commit in commits_between(views, &ledger, environment, new)? {
         let step = Step {
             views,
             name: environment,
             ref_name: &ref_name,
             ledger: &ledger,
         };
-        match step.judge(sets, &commit, held.take())? {
+        match step.judge_environment(sets, &commit, held.take())? {
             Ok(engine) => held = Some((commit.tree, engine)),
             Err(refusal) => {
                 let message = format!("commit {}: {}", commit.id.short(), refusal.message);
@@ -85,13 +85,15 @@ pub(super) fn judge(
 
 /// The commits that the branch would move over, the oldest first: down to its tip, or where there
 /// is none, to the last promotion that is recorded or to number 1.
-fn path(
+fn commits_between(
     views: &PushViews,
     ledger: &Ledger,
     environment: &str,
     new: CommitId,
 ) -> Result<Vec<Commit>> {
-    let end = ledger.tip.or(ledger.last().map(|last| last.commit.id));
+    let end = ledger
+        .tip
+        .or(ledger.last_promotion().map(|last| last.commit.id));
     let mut found = Vec::new();
     for commit in views.after.repo()?.first_parents(new) {
         let commit = commit?;
@@ -135,7 +137,7 @@ type Judged = std::result::Result<Arc<Engine>, PushRefusal>;
 impl Step<'_> {
     /// The set that the commit promotes, or why it may not. `held` is the set before, if it is at
     /// hand.
-    fn judge(
+    fn judge_environment(
         &self,
         sets: &mut TrackedSet,
         commit: &Commit,
@@ -159,7 +161,7 @@ impl Step<'_> {
         }
         let repo = self.views.after.repo()?;
         let base = self.ledger.tip.map(|tip| repo.tree_of(tip)).transpose()?;
-        let due = match self.due(&record, &commit.parents, base)? {
+        let due = match self.is_due(&record, &commit.parents, base)? {
             Ok(due) => due,
             Err(message) => return refuse(message),
         };
@@ -175,21 +177,22 @@ impl Step<'_> {
         if record.source != due.source {
             return refuse("its source is not that of what it goes back to".to_owned());
         }
-        if !due.goes_back && base == Some(commit.tree) && self.ledger.hold().is_none() {
+        if !due.goes_back && base == Some(commit.tree) && self.ledger.standing_hold().is_none() {
             return refuse("it changes nothing".to_owned());
         }
         self.ask_gates(sets, commit, &record, &due, base, held)
     }
 
     /// What the record says that the commit is; or why it says nothing that could be.
-    fn due(
+    fn is_due(
         &self,
         record: &Record,
         named_parents: &[CommitId],
         base: Option<TreeId>,
     ) -> Result<std::result::Result<Due, String>> {
         let repo = self.views.after.repo()?;
-        let releases = only_releases(record, named_parents) && self.ledger.hold().is_some();
+        let releases =
+            only_releases(record, named_parents) && self.ledger.standing_hold().is_some();
         if record.rollback.is_none() && record.hold.is_none() && !releases {
             let parents = self.ledger.next_parents(Some(record.source));
             let source = match repo.tree_of(record.source) {
@@ -233,7 +236,7 @@ impl Step<'_> {
                 (entry.tree, source, rules_of(self.ledger, &entry))
             }),
             None => base
-                .zip(self.ledger.last())
+                .zip(self.ledger.last_promotion())
                 .map(|(base, last)| (base, last.record.source, standing_rules(self.ledger))),
         };
         let Some((tree, source, rules)) = target else {
@@ -263,7 +266,7 @@ impl Step<'_> {
         if let Err(message) = self.may_lower(commit, record, &environment) {
             return refuse(message);
         }
-        let Some(lowered) = lowered(record) else {
+        let Some(lowered) = lowered_by(record) else {
             return refuse("it passes a gate that there is not".to_owned());
         };
         let sources = match after.sources_of(&environment) {
@@ -295,7 +298,7 @@ impl Step<'_> {
             due.goes_back,
         )?;
         if verdict.refuses() {
-            return Ok(Err(refused(self.ref_name, verdict)));
+            return Ok(Err(refuse_push(self.ref_name, verdict)));
         }
         let mut passes_those_of_then = || -> Result<bool> {
             // A gate may have been in the way when the promotion was made and no longer be: what
@@ -352,7 +355,7 @@ impl Step<'_> {
 
     /// What the record says of its place in the chain, where it says it: older releases do not.
     fn chain_fault(&self, record: &Record, commit: &Commit) -> Option<String> {
-        let last = self.ledger.last();
+        let last = self.ledger.last_promotion();
         let before = last.map(|last| last.commit.committer.time.seconds);
         if let Some(fault) = date_fault(commit.committer.time.seconds, before, Timestamp::now()) {
             return Some(fault);
@@ -419,7 +422,7 @@ impl Step<'_> {
 }
 
 /// The flags that a promotion was made with; `None`: a gate is named that no flag lowers.
-fn lowered(record: &Record) -> Option<Lowered> {
+fn lowered_by(record: &Record) -> Option<Lowered> {
     let mut lowered = Lowered::default();
     for allow in &record.allow {
         match allow.gate.as_str() {
@@ -475,7 +478,7 @@ fn same_gates(record: &Record, verdict: &Verdict) -> bool {
         })
 }
 
-fn refused(ref_name: &RefName, verdict: Verdict) -> PushRefusal {
+fn refuse_push(ref_name: &RefName, verdict: Verdict) -> PushRefusal {
     let says_no = |word: &GateWord| word.says == crate::ops::Says::Refused;
     let words = verdict.words.into_iter().filter(says_no).collect();
     PushRefusal {

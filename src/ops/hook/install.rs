@@ -117,7 +117,7 @@ impl Place<'_> {
         }
 
         let mut told = ours.map(Told::parse).unwrap_or_default();
-        told.folders.insert(quote(if self.folder.is_empty() {
+        told.folders.insert(quote_word(if self.folder.is_empty() {
             "."
         } else {
             self.folder
@@ -128,7 +128,7 @@ impl Place<'_> {
             .map(|dir| dir.join(name))
             .filter(|path| path.exists());
         told.shared
-            .extend(shared.map(|path| quote(&path.to_string_lossy())));
+            .extend(shared.map(|path| quote_word(&path.to_string_lossy())));
 
         let text = write_script(name, &told, self.program);
         let changed = before.as_deref() != Some(text.as_str());
@@ -136,7 +136,10 @@ impl Place<'_> {
             write_hook(&path, &text)
                 .with_context(|| format!("cannot write `{}`", path.display()))?;
         }
-        let shared = told.shared.iter().map(|word| PathBuf::from(unquote(word)));
+        let shared = told
+            .shared
+            .iter()
+            .map(|word| PathBuf::from(unquote_word(word)));
         let first = shared.chain(kept.exists().then_some(kept)).collect();
         Ok(InstalledHook {
             path,
@@ -245,17 +248,17 @@ impl Told {
 }
 
 /// A word for the shell.
-fn quote(text: &str) -> String {
+fn quote_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The text of a word of [`quote`].
-fn unquote(word: &str) -> String {
+/// The text of a word of [`quote_word`].
+fn unquote_word(word: &str) -> String {
     word.trim_matches('\'').replace(r"'\''", "'")
 }
 
 fn write_script(name: &str, told: &Told, program: &Path) -> String {
-    let program = quote(&program.to_string_lossy());
+    let program = quote_word(&program.to_string_lossy());
     let judge: String = told
         .folders
         .iter()
@@ -325,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_script_reads_back_what_it_was_told() {
-        let words = |list: &[&str]| list.iter().map(|word| quote(word)).collect();
+        let words = |list: &[&str]| list.iter().map(|word| quote_word(word)).collect();
         let told = Told {
             folders: words(&[".", "us 'and' more"]),
             shared: words(&["/h/it's"]),
@@ -339,6 +342,6 @@ mod tests {
                 (told.folders.clone(), told.shared.clone())
             );
         }
-        assert_eq!(unquote(&quote("/h/it's")), "/h/it's");
+        assert_eq!(unquote_word(&quote_word("/h/it's")), "/h/it's");
     }
 }

@@ -79,7 +79,7 @@ impl Workspace {
 
     /// What the commit holds that is checked out; nothing before the first one.
     fn committed_sides(&self, repo: &Repo) -> Result<Vec<(Arc<str>, Side)>> {
-        let Some(head) = repo.head()? else {
+        let Some(head) = repo.head_commit()? else {
             return Ok(Vec::new());
         };
         Ok(repo.tree_sides(repo.tree_of(head)?, self.root().prefix(), &load::wanted)?)

@@ -63,8 +63,8 @@ impl RefUpdate {
         };
         Ok(Self {
             name: name.to_owned(),
-            old: value(old)?,
-            new: value(new)?,
+            old: read_value(old)?,
+            new: read_value(new)?,
         })
     }
 
@@ -79,13 +79,13 @@ impl RefUpdate {
         };
         Ok(Self {
             name: name.to_owned(),
-            old: value(old)?,
-            new: value(new)?,
+            old: read_value(old)?,
+            new: read_value(new)?,
         })
     }
 }
 
-fn value(text: &str) -> Result<Option<CommitId>> {
+fn read_value(text: &str) -> Result<Option<CommitId>> {
     if text == NOTHING {
         Ok(None)
     } else {
@@ -132,21 +132,26 @@ impl PushViews {
 
     /// Everything that stands in the way of the push.
     pub fn judge(&self, updates: &[RefUpdate]) -> Result<Vec<PushRefusal>> {
-        let guarded = self.guarded(updates)?;
+        let guarded = self.guarded_refs(updates)?;
         let mut sets = TrackedSet::default();
         let mut refusals = Vec::new();
         for update in updates {
             // A symbolic branch is judged as what it stands for: git moves that one.
             let name = resolve_symbolic(self.before.repo()?, &update.name)?;
             if guarded.publish.as_ref() == Some(&name) {
-                refusals.extend(self.publish(&mut sets, update, &name)?);
+                refusals.extend(self.judge_publish(&mut sets, update, &name)?);
             }
             if let Some(environment) = guarded.environments.get(&name) {
                 refusals.extend(self.without_publish_branch(update)?);
-                refusals.extend(environment::judge(self, &mut sets, update, environment)?);
+                refusals.extend(environment::judge_environment(
+                    self,
+                    &mut sets,
+                    update,
+                    environment,
+                )?);
             }
-            refusals.extend(self.ledger(update, &guarded)?);
-            refusals.extend(lookalike(update, &guarded));
+            refusals.extend(self.judge_ledger(update, &guarded)?);
+            refusals.extend(find_lookalike(update, &guarded));
         }
         Ok(refusals)
     }
@@ -155,7 +160,7 @@ impl PushViews {
     /// was no publish branch before it, those that the push brings.
     pub fn judges(&self, name: &str, ledger: &Ledger) -> Result<Vec<Environment>> {
         let had_settings =
-            ledger.last().is_some() || self.before.publish_tip(&Home::Here)?.is_some();
+            ledger.last_promotion().is_some() || self.before.publish_tip(&Home::Here)?.is_some();
         let view = if had_settings {
             &self.before
         } else {
@@ -166,7 +171,7 @@ impl PushViews {
 
     /// What was an environment before the push, what has a ledger or a promotion at its tip
     /// although nothing declares it any more, and what the push declares.
-    fn guarded(&self, updates: &[RefUpdate]) -> Result<Guarded> {
+    fn guarded_refs(&self, updates: &[RefUpdate]) -> Result<Guarded> {
         let repo = self.before.repo()?;
         let mut names: BTreeSet<String> = BTreeSet::new();
         for view in [&self.before, &self.after] {
@@ -178,8 +183,8 @@ impl PushViews {
         for update in updates {
             let branch = resolve_symbolic(repo, &update.name)?;
             if let Some(tip) = repo.read_ref(&branch)?
-                && let Some(environment) = Record::environment_of(&repo.commit(tip)?.message)
-                && branch == RefName::branch(&environment)?
+                && let Some(environment) = Record::environment_of(&repo.find_commit(tip)?.message)
+                && branch == RefName::of_branch(&environment)?
             {
                 names.insert(environment);
             }
@@ -190,7 +195,7 @@ impl PushViews {
         };
         let environments = names
             .into_iter()
-            .map(|name| Ok((RefName::branch(&name)?, name)))
+            .map(|name| Ok((RefName::of_branch(&name)?, name)))
             .collect::<Result<_>>()?;
         Ok(Guarded {
             publish,
@@ -218,7 +223,7 @@ impl PushViews {
 
     /// The publish branch only moves forward on first parents, holds no promotion, and is a valid
     /// set.
-    fn publish(
+    fn judge_publish(
         &self,
         sets: &mut TrackedSet,
         update: &RefUpdate,
@@ -229,7 +234,7 @@ impl PushViews {
             return refuse("the publish branch must stay".to_owned());
         };
         let repo = self.after.repo()?;
-        repo.commit(new)?;
+        repo.find_commit(new)?;
         if let Some(old) = update.old
             && !repo.on_first_parents(old, new)?
         {
@@ -272,7 +277,7 @@ impl PushViews {
 
     /// Below `refs/refguard/` there are ledgers of environments, each at the last promotion of its
     /// branch.
-    fn ledger(&self, update: &RefUpdate, guarded: &Guarded) -> Result<Option<PushRefusal>> {
+    fn judge_ledger(&self, update: &RefUpdate, guarded: &Guarded) -> Result<Option<PushRefusal>> {
         if !update.name.starts_with("refs/refguard/") {
             return Ok(None);
         }
@@ -292,7 +297,10 @@ impl PushViews {
         };
         let repo = self.after.repo()?;
         let ledger = repo.ledger_from(environment, name, repo.read_ref(name)?, None)?;
-        if ledger.last().is_some_and(|last| last.commit.id == new) {
+        if ledger
+            .last_promotion()
+            .is_some_and(|last| last.commit.id == new)
+        {
             return Ok(None);
         }
         refuse(format!(
@@ -326,7 +334,7 @@ fn named_publish_branch(repo: &Repo) -> Result<Option<RefName>> {
 
 /// A tag, or a ref outside of git's folders, that git would take for an environment, or a
 /// replacement of an object.
-fn lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
+fn find_lookalike(update: &RefUpdate, guarded: &Guarded) -> Option<PushRefusal> {
     update.new?;
     if update.name.starts_with("refs/replace/") {
         let message =

@@ -52,13 +52,13 @@ pub fn judge_sent(dir: &Path, remote: &str, updates: &[RefUpdate]) -> Result<Vec
     let repo = workspace.repo()?;
     let mut known: BTreeMap<RefName, Option<CommitId>> = BTreeMap::new();
     for (environment, _) in workspace.environment_refs()? {
-        known.insert(RefName::branch(&environment)?, None);
-        known.insert(RefName::ledger(&environment)?, None);
+        known.insert(RefName::of_branch(&environment)?, None);
+        known.insert(RefName::of_ledger(&environment)?, None);
     }
     let copies = format!("{REMOTES}{remote}/");
     for (name, commit) in repo.refs_below(&copies)? {
         if let Some(branch) = name.as_str().strip_prefix(&copies) {
-            known.insert(RefName::branch(branch)?, Some(commit));
+            known.insert(RefName::of_branch(branch)?, Some(commit));
         }
     }
     for update in updates {

@@ -43,7 +43,7 @@ pub(super) fn holds_set(repo: &Repo, sides: &Sides) -> Result<bool> {
 
 /// The warnings that the commit would bring, wherever they lie: a failed test may owe it to one.
 pub(super) fn find_new_warnings(repo: &Repo, prefix: &str) -> Result<Vec<Finding>> {
-    let committed = match repo.head()? {
+    let committed = match repo.head_commit()? {
         Some(head) => read_warnings(repo.list_tree(repo.tree_of(head)?, prefix, &load::wanted)?)?,
         None => Vec::new(),
     };

@@ -35,7 +35,7 @@ impl Filter {
         let mut filter = Self::default();
         for document in documents {
             if let Body::Repository(raw) = &document.body {
-                let globs = |texts: &[Spanned<String>]| globs(&document.file, texts);
+                let globs = |texts: &[Spanned<String>]| build_globs(&document.file, texts);
                 filter.include = raw
                     .include
                     .as_deref()
@@ -173,7 +173,7 @@ impl IdleGlobs {
 }
 
 /// The globs of a field of the settings, each at its place.
-fn globs(file: &SourceFile, texts: &[Spanned<String>]) -> Result<Globs> {
+fn build_globs(file: &SourceFile, texts: &[Spanned<String>]) -> Result<Globs> {
     for text in texts {
         if let Some(fault) = glob_fault(text) {
             let Location {

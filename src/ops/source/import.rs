@@ -96,7 +96,7 @@ pub fn import_litellm(config: &Path, out: &Path) -> Result<ImportReport> {
 fn commit_import(out: &Path, files: &[(String, String)]) -> Result<Committed> {
     let env = GitEnv::from_process();
     let message = "policies: import from LiteLLM";
-    if let Some(repo) = Repo::enclosing(out, &env)? {
+    if let Some(repo) = Repo::find_enclosing(out, &env)? {
         let top = repo.work_tree().unwrap_or(repo.git_dir()).to_path_buf();
         let (top, out) = (fs::canonicalize(top)?, fs::canonicalize(out)?);
         let Ok(prefix) = out.strip_prefix(&top) else {
@@ -116,7 +116,7 @@ fn commit_import(out: &Path, files: &[(String, String)]) -> Result<Committed> {
         );
     }
 
-    let repo = Repo::init(out, &env)?;
+    let repo = Repo::create_repository(out, &env)?;
     repo.name_publish_branch("main")?;
     let paths = || files.iter().map(|(path, _)| path.as_str());
     match repo.commit_files(paths(), message) {

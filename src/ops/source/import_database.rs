@@ -41,8 +41,10 @@ pub fn import_litellm_database(
     attachments: &Path,
     out: &Path,
 ) -> Result<DatabaseReport> {
-    let imported =
-        interop::import_database(named(policies)?.borrow(), named(attachments)?.borrow());
+    let imported = interop::import_database(
+        read_named(policies)?.borrow(),
+        read_named(attachments)?.borrow(),
+    );
     let DatabaseImport {
         commits,
         production,
@@ -71,21 +73,21 @@ pub fn import_litellm_database(
     }
     init::refuse_nested(out, "the import makes one of its own")?;
     import::write_new(out, &[])?;
-    let repo = Repo::init(out, &GitEnv::from_process())?;
+    let repo = Repo::create_repository(out, &GitEnv::from_process())?;
     repo.name_publish_branch("main")?;
     let mut history = dated_history(&commits);
     add_editor_files(&mut history)?;
-    let ids = repo.import_history(&RefName::branch("main")?, &history)?;
+    let ids = repo.import_history(&RefName::of_branch("main")?, &history)?;
     let drafts = match ids.last() {
         Some(tip) => branch_drafts(&repo, *tip, drafts)?,
         None => Vec::new(),
     };
     let (promotion, refused) = match production.and_then(|index| ids.get(index)) {
-        Some(commit) => promote(out, *commit)?,
+        Some(commit) => promote_import(out, *commit)?,
         None => (None, Vec::new()),
     };
     let listing = repo.list_commit(
-        repo.resolve("HEAD", &[])?,
+        repo.resolve_revision("HEAD", &[])?,
         "",
         &crate::ops::source::load::wanted,
     )?;
@@ -131,7 +133,7 @@ fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<S
             ),
             files: vec![(draft.path, Some(text))],
         };
-        repo.import_branch(&RefName::branch(&name)?, tip, &new_history(&commit))?;
+        repo.import_branch(&RefName::of_branch(&name)?, tip, &new_history(&commit))?;
         made.push(format!(
             "{} version {}: branch `{name}`",
             draft.policy, draft.version
@@ -140,7 +142,7 @@ fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<S
     Ok(made)
 }
 
-fn promote(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<String>)> {
+fn promote_import(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<String>)> {
     let workspace = Workspace::open(out)?;
     let plan = workspace.plan_promotion(PromoteRequest {
         to: "production".to_owned(),
@@ -223,7 +225,7 @@ impl Named {
     }
 }
 
-fn named(path: &Path) -> Result<Named> {
+fn read_named(path: &Path) -> Result<Named> {
     let label = path.file_name().map_or_else(
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),

@@ -33,7 +33,7 @@ pub struct Initialised {
 ///
 /// # Errors
 /// Where the folder holds something or lies in another git repository, or git cannot commit.
-pub fn init(dir: &Path) -> Result<Initialised> {
+pub fn init_repository(dir: &Path) -> Result<Initialised> {
     let unborn = unborn_repo(dir)?;
     if unborn.is_none() {
         refuse_nested(
@@ -45,7 +45,10 @@ pub fn init(dir: &Path) -> Result<Initialised> {
     let files = write_example(dir)?;
     let (repo, branch) = match unborn {
         Some(unborn) => unborn,
-        None => (Repo::init(dir, &GitEnv::from_process())?, "main".to_owned()),
+        None => (
+            Repo::create_repository(dir, &GitEnv::from_process())?,
+            "main".to_owned(),
+        ),
     };
     repo.name_publish_branch(&branch)?;
     let first = || repo.commit_files(files.iter().map(String::as_str), "policies: first set");
@@ -150,7 +153,7 @@ pub(in crate::ops) fn refuse_nested(dir: &Path, instead: &str) -> Result<()> {
 
 fn enclosing_repo(dir: &Path) -> Result<Option<Repo>> {
     let (existing, _) = split_missing(dir)?;
-    Ok(Repo::enclosing(&existing, &GitEnv::from_process())?)
+    Ok(Repo::find_enclosing(&existing, &GitEnv::from_process())?)
 }
 
 /// The path of a folder that need not exist, without links.
@@ -171,7 +174,7 @@ fn split_missing(dir: &Path) -> Result<(PathBuf, PathBuf)> {
 /// Writes the example and the schemas; their paths, sorted.
 fn write_example(dir: &Path) -> Result<Vec<String>> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    gather(&EXAMPLE, &mut files);
+    gather_files(&EXAMPLE, &mut files);
     let schemas = schema_files()?.into_iter();
     files.extend(schemas.map(|(path, text)| (path, text.into_bytes())));
     files.sort();
@@ -184,11 +187,11 @@ fn write_example(dir: &Path) -> Result<Vec<String>> {
 }
 
 /// The example's files. The schemas beside them are written from the types, not copied.
-fn gather(folder: &Dir<'_>, files: &mut Vec<(String, Vec<u8>)>) {
+fn gather_files(folder: &Dir<'_>, files: &mut Vec<(String, Vec<u8>)>) {
     for entry in folder.entries() {
         match entry {
             DirEntry::Dir(inner) if inner.path().starts_with(".schema") => {}
-            DirEntry::Dir(inner) => gather(inner, files),
+            DirEntry::Dir(inner) => gather_files(inner, files),
             DirEntry::File(file) => {
                 files.push((
                     file.path().to_string_lossy().replace('\\', "/"),

@@ -45,13 +45,18 @@ struct KeptEntry {
 }
 
 /// The set that was kept for a folder, and the files that it is of.
-pub(super) fn read(repo: &Repo, prefix: &str) -> Option<(Known, PolicySet)> {
+pub(super) fn read_kept(repo: &Repo, prefix: &str) -> Option<(Known, PolicySet)> {
     let kept: Kept<PolicySet> = FILE.read(repo, prefix)?;
-    let known = known(repo, prefix, kept.tree, kept.files)?;
+    let known = known_set(repo, prefix, kept.tree, kept.files)?;
     Some((known, kept.set))
 }
 
-fn known(repo: &Repo, prefix: &str, tree: Option<[u8; 20]>, kept: Vec<KeptEntry>) -> Option<Known> {
+fn known_set(
+    repo: &Repo,
+    prefix: &str,
+    tree: Option<[u8; 20]>,
+    kept: Vec<KeptEntry>,
+) -> Option<Known> {
     let mut files = BTreeMap::new();
     let mut others = BTreeSet::new();
     let mut bytes: u64 = 0;
@@ -109,7 +114,7 @@ fn settings_filter(repo: &Repo, file: &TrackedFile) -> Option<Filter> {
 }
 
 /// Keeps a sound set. That it cannot be written costs the next run time, and nothing else.
-pub(super) fn write(repo: &Repo, known: &Known, set: &PolicySet) {
+pub(super) fn write_kept(repo: &Repo, known: &Known, set: &PolicySet) {
     let files = known.files.iter().map(|(path, file)| KeptEntry {
         path: path.clone(),
         kind: file.side.kind,

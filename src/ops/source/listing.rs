@@ -97,7 +97,7 @@ pub fn list_policies(set: &PolicySet, now: Timestamp) -> Listing {
 
 /// A policy as an object: its document's fields, its place, its digest.
 pub fn policy_object(set: &PolicySet, policy: &Policy) -> Value {
-    placed(
+    place_file(
         policy_json(set, policy),
         &policy.place,
         Some(&policy.digest),
@@ -106,7 +106,7 @@ pub fn policy_object(set: &PolicySet, policy: &Policy) -> Value {
 
 /// An attachment as an object: its document's fields and its place.
 pub fn attachment_object(set: &PolicySet, attachment: &Attachment) -> Value {
-    placed(attachment_json(set, attachment), &attachment.place, None)
+    place_file(attachment_json(set, attachment), &attachment.place, None)
 }
 
 /// The attachments, in the order of evaluation.
@@ -246,7 +246,7 @@ pub fn show_policy(set: &PolicySet, policy: &Policy, now: Timestamp) -> ShownPol
     }
 }
 
-fn placed(fields: Value, place: &refguard_core::policy::Place, digest: Option<&str>) -> Value {
+fn place_file(fields: Value, place: &refguard_core::policy::Place, digest: Option<&str>) -> Value {
     let mut object = match fields {
         Value::Object(object) => object,
         other => Map::from_iter([("value".to_owned(), other)]),

@@ -150,7 +150,7 @@ fn read_git(listing: &Listing<'_>, tick: &(dyn Fn() + Sync)) -> Result<Vec<Loade
 /// The content of an entry that is a file.
 pub(in crate::ops) fn content(listing: &Listing<'_>, entry: &Entry) -> Result<Vec<u8>> {
     listing
-        .read(entry)
+        .read_entry(entry)
         .with_context(|| format!("cannot read `{}`", entry.path))
 }
 

@@ -69,7 +69,8 @@ impl LogSelection {
             "-" => Box::new(io::stdin()),
             path => Box::new(File::open(path).context("cannot be read")?),
         };
-        let unpacked = unpack(BufReader::with_capacity(BLOCK, plain)).context("cannot be read")?;
+        let unpacked =
+            unpack_log(BufReader::with_capacity(BLOCK, plain)).context("cannot be read")?;
 
         let name: Arc<str> = log.into();
         let held = AtomicUsize::new(0);
@@ -234,7 +235,7 @@ fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// A log as it was before it was packed: by its first bytes, whatever its name.
-fn unpack(mut packed: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+fn unpack_log(mut packed: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let start = packed.fill_buf()?;
     let is_skippable = start.get(1..4) == Some(&ZSTD_SKIPPABLE)
         && start.first().is_some_and(|byte| byte & 0xf0 == 0x50);
@@ -339,7 +340,7 @@ mod tests {
 
     fn unpacked(packed: Vec<u8>) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        unpack(io::Cursor::new(packed))?.read_to_end(&mut text)?;
+        unpack_log(io::Cursor::new(packed))?.read_to_end(&mut text)?;
         Ok(text)
     }
 

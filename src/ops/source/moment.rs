@@ -103,7 +103,7 @@ impl Workspace {
         let is_whole = text.contains(['T', 't', ' ']) && text.contains(':');
         let is_named = || {
             self.repo()
-                .is_ok_and(|repo| repo.resolve(text, &[]).is_ok())
+                .is_ok_and(|repo| repo.resolve_revision(text, &[]).is_ok())
         };
         (is_whole || !is_named()).then_some(time)
     }

@@ -184,7 +184,7 @@ impl TrackedSet {
         let Some(known) = self.known.as_mut().filter(|known| known.prefix == prefix) else {
             return Ok(None);
         };
-        let changes = known.changes(repo, next)?;
+        let changes = known.find_changes(repo, next)?;
         if changes.iter().any(|change| &*change.path == SETTINGS) {
             return Ok(None);
         }
@@ -205,7 +205,7 @@ impl TrackedSet {
     ///
     /// # Errors
     /// Where one was not looked at yet, and cannot be read.
-    pub fn loaded(&mut self, repo: &Repo) -> Result<Loaded> {
+    pub fn load_all(&mut self, repo: &Repo) -> Result<Loaded> {
         let mut loaded = Loaded::default();
         if let Some(known) = &mut self.known {
             known.load_all(repo)?;
@@ -216,7 +216,7 @@ impl TrackedSet {
     }
 
     /// The files that were looked at and have documents.
-    pub fn sources(&self) -> Vec<SourceFile> {
+    pub fn list_sources(&self) -> Vec<SourceFile> {
         let files = self.known.iter().flat_map(|known| known.files.values());
         let loaded = files.filter_map(|file| file.loaded.as_ref());
         let loaded = loaded.filter(|loaded| !loaded.documents.is_empty());
@@ -227,10 +227,10 @@ impl TrackedSet {
 
     /// What answers for the tree that was read last, made from what answers for the one before;
     /// `None` where the whole must be judged.
-    pub fn patch(&self, repo: &Repo, delta: &Delta, engine: &Engine) -> Option<Engine> {
+    pub fn patch_set(&self, repo: &Repo, delta: &Delta, engine: &Engine) -> Option<Engine> {
         let known = self.known.as_ref().filter(|_| delta.faultless)?;
         let set = engine.set();
-        let around = known.company(repo, set, delta)?;
+        let around = known.find_company(repo, set, delta)?;
         let change = FileChange {
             before: &delta.before,
             after: &delta.after,
@@ -256,7 +256,7 @@ impl TrackedSet {
         progress: &dyn Progress,
     ) -> Result<Judged> {
         Ok(self
-            .judge(workspace, Target::Tree(tree), as_of, progress)?
+            .judge_set(workspace, Target::Tree(tree), as_of, progress)?
             .0)
     }
 
@@ -271,7 +271,7 @@ impl TrackedSet {
         staged: &[(Arc<str>, Side)],
         progress: &dyn Progress,
     ) -> Result<(Judged, Option<usize>)> {
-        self.judge(workspace, Target::Index(staged), Release::CURRENT, progress)
+        self.judge_set(workspace, Target::Index(staged), Release::CURRENT, progress)
     }
 
     /// The same of a work tree, which need not be one of git's. What it holds is not kept for the
@@ -332,10 +332,10 @@ impl TrackedSet {
         progress: &dyn Progress,
     ) -> Result<(Judged, Loaded)> {
         let judged = self.judge_tree(workspace, tree, as_of, progress)?;
-        Ok((judged, self.loaded(workspace.repo()?)?))
+        Ok((judged, self.load_all(workspace.repo()?)?))
     }
 
-    fn judge(
+    fn judge_set(
         &mut self,
         workspace: &Workspace,
         target: Target<'_>,
@@ -351,14 +351,14 @@ impl TrackedSet {
             Some((engine, files)) => (Judged::Sound(engine), Some(files)),
             None => {
                 let known = before.as_ref().map(|before| &**before.set());
-                let checked = check_errors_beside(self.loaded(repo)?, as_of, known);
+                let checked = check_errors_beside(self.load_all(repo)?, as_of, known);
                 (Judged::from(checked), None)
             }
         };
 
         if let Judged::Sound(engine) = &judged {
             self.engine = Some(Arc::clone(engine));
-            self.keep(workspace, files_read);
+            self.keep_set(workspace, files_read);
         }
         Ok((judged, files_read))
     }
@@ -374,7 +374,7 @@ impl TrackedSet {
         let (delta, before) = (delta?, before?);
         match delta.files {
             0 => Some((before, 0)),
-            files => Some((Arc::new(self.patch(repo, &delta, &before)?), files)),
+            files => Some((Arc::new(self.patch_set(repo, &delta, &before)?), files)),
         }
     }
 
@@ -386,7 +386,7 @@ impl TrackedSet {
             let kept = workspace
                 .repo()
                 .ok()
-                .and_then(|repo| kept::read(repo, workspace.root().prefix()));
+                .and_then(|repo| kept::read_kept(repo, workspace.root().prefix()));
             if let Some((known, set)) = kept {
                 self.known = Some(known);
                 self.engine = Some(Arc::new(Engine::new(Arc::new(set))));
@@ -397,7 +397,7 @@ impl TrackedSet {
     }
 
     /// Keeps the sound set at hand for the next run, unless what is kept is near enough.
-    fn keep(&mut self, workspace: &Workspace, files_read: Option<usize>) {
+    fn keep_set(&mut self, workspace: &Workspace, files_read: Option<usize>) {
         if workspace.keep() != Keep::InGitDir {
             return;
         }
@@ -410,7 +410,7 @@ impl TrackedSet {
             return;
         };
         if drift > MOST_DRIFT {
-            kept::write(repo, known, engine.set());
+            kept::write_kept(repo, known, engine.set());
         }
         self.kept = KeptState::Read {
             drift: if drift > MOST_DRIFT { 0 } else { drift },
@@ -450,25 +450,27 @@ impl Known {
                 size: entry.size,
                 loaded: Some(loaded),
             };
-            known.put(entry.path.clone(), Some(file));
+            known.put_file(entry.path.clone(), Some(file));
         }
         Ok(known)
     }
 
     /// The paths that differ, among those that count.
-    fn changes(&self, repo: &Repo, next: Next<'_>) -> Result<Vec<Change>> {
+    fn find_changes(&self, repo: &Repo, next: Next<'_>) -> Result<Vec<Change>> {
         let changes = match (next, self.tree) {
             (Next::Target(Target::Tree(tree)), Some(known)) => {
                 let found = repo.diff_trees(Some(known), Some(tree), &self.prefix, &load::wanted);
                 // The known tree may be gone from the repository; the ids of its files are not.
                 match found {
                     Ok(changes) => changes,
-                    Err(_) => self.compare(&self.sides_of(repo, tree)?),
+                    Err(_) => self.compare_entry(&self.sides_of(repo, tree)?),
                 }
             }
-            (Next::Target(Target::Tree(tree)), None) => self.compare(&self.sides_of(repo, tree)?),
-            (Next::Target(Target::Index(sides)), _) => self.compare(sides),
-            (Next::Disk(files), _) => self.compare(&files.sides),
+            (Next::Target(Target::Tree(tree)), None) => {
+                self.compare_entry(&self.sides_of(repo, tree)?)
+            }
+            (Next::Target(Target::Index(sides)), _) => self.compare_entry(sides),
+            (Next::Disk(files), _) => self.compare_entry(&files.sides),
         };
         Ok(changes
             .into_iter()
@@ -482,7 +484,7 @@ impl Known {
 
     /// What differs between the known files and some others, which are sorted. A file without an id
     /// always does.
-    fn compare(&self, sides: &[(Arc<str>, Side)]) -> Vec<Change> {
+    fn compare_entry(&self, sides: &[(Arc<str>, Side)]) -> Vec<Change> {
         let mut old = self.files.iter().peekable();
         let mut changes = Vec::new();
         let change = |path: &Arc<str>, old: Option<Side>, new: Option<Side>| Change {
@@ -532,7 +534,7 @@ impl Known {
         });
         let unread: Vec<(Arc<str>, Option<UnreadFile>)> = unread.collect::<Result<_>>()?;
         let parse =
-            |(path, file): (Arc<str>, Option<UnreadFile>)| (path, file.map(UnreadFile::parse));
+            |(path, file): (Arc<str>, Option<UnreadFile>)| (path, file.map(UnreadFile::parse_file));
         Ok(match unread.len() > FEW_FILES {
             true => unread.into_par_iter().map(parse).collect(),
             false => unread.into_iter().map(parse).collect(),
@@ -559,14 +561,14 @@ impl Known {
                 delta.after.extend(loaded.documents.iter().cloned());
                 delta.faultless &= loaded.findings.is_empty();
             }
-            self.put(path, file);
+            self.put_file(path, file);
         }
         load::within_limits(self.files.len(), self.bytes)?;
         Ok(delta)
     }
 
     /// Puts a file in the place of another, or takes it away.
-    fn put(&mut self, path: Arc<str>, file: Option<TrackedFile>) {
+    fn put_file(&mut self, path: Arc<str>, file: Option<TrackedFile>) {
         match file.as_ref().and_then(|file| file.loaded.as_ref()) {
             Some(loaded) if loaded.documents.iter().any(is_other) => {
                 self.others.insert(path.clone());
@@ -610,14 +612,14 @@ impl Known {
             Some(loaded) => Some(Cow::Borrowed(loaded)),
             None => {
                 let unread = UnreadFile::fetch(repo, path, file.side).ok()?;
-                unread.parse().loaded.map(Cow::Owned)
+                unread.parse_file().loaded.map(Cow::Owned)
             }
         }
     }
 
     /// The documents in whose company a change can be judged: catalogs and settings, the policies
     /// that it names, and all above them; where tests or invariants change, all others of those.
-    fn company(&self, repo: &Repo, set: &PolicySet, delta: &Delta) -> Option<Vec<Document>> {
+    fn find_company(&self, repo: &Repo, set: &PolicySet, delta: &Delta) -> Option<Vec<Document>> {
         let cases = changes_cases(&delta.before) || changes_cases(&delta.after);
         let is_company = |document: &&Document| match document.body {
             Body::Catalog(_) | Body::Repository(_) => true,
@@ -644,7 +646,7 @@ impl Known {
         let mut wanted: Vec<String> = named_policies(&delta.after).map(str::to_owned).collect();
         while let Some(name) = wanted.pop() {
             if here.insert(name.clone()) {
-                let document = self.policy(repo, set, &name)?;
+                let document = self.find_policy(repo, set, &name)?;
                 wanted.extend(named_policies(std::slice::from_ref(&document)).map(str::to_owned));
                 company.push(document);
             }
@@ -653,7 +655,7 @@ impl Known {
     }
 
     /// The document of a policy of a set that was made from what is known, or from the tree before.
-    fn policy(&self, repo: &Repo, set: &PolicySet, name: &str) -> Option<Document> {
+    fn find_policy(&self, repo: &Repo, set: &PolicySet, name: &str) -> Option<Document> {
         let (_, policy) = set.find_policy(name)?;
         let loaded = self.loaded_file(repo, &policy.place.file)?;
         loaded
@@ -709,7 +711,7 @@ impl UnreadFile {
         Ok(Self { entry, content })
     }
 
-    fn parse(self) -> TrackedFile {
+    fn parse_file(self) -> TrackedFile {
         let Self { entry, content } = self;
         let loaded = match content {
             Ok(bytes) => load::parse(&entry, bytes),

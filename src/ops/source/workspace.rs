@@ -100,7 +100,7 @@ impl Workspace {
     /// As there.
     pub(in crate::ops) fn open_in(dir: &Path, env: &GitEnv, remote: Option<&str>) -> Result<Self> {
         Ok(Self::of_root(
-            Root::find(dir, env)?.following(remote),
+            Root::find(dir, env)?.with_remote(remote),
             Keep::InGitDir,
         ))
     }
@@ -273,7 +273,7 @@ impl Workspace {
 impl Workspace {
     /// The release that promoted a commit to whatever environment; of another commit the first one.
     fn release_of_commit(&self, commit: CommitId) -> Result<Release> {
-        let commit = self.repo()?.commit(commit)?;
+        let commit = self.repo()?.find_commit(commit)?;
         let environment = Record::environment_of(&commit.message);
         let record = environment.and_then(|name| Record::parse(&commit.message, &name).ok()?);
         Ok(record.as_ref().map_or(Release::FIRST, release_of))
@@ -283,7 +283,7 @@ impl Workspace {
 /// The root of a folder as a hook sees it.
 fn root_in_hook(dir: &Path) -> Result<Root> {
     let here = std::env::current_dir().context("cannot tell the current folder")?;
-    Ok(Root::find(dir, &GitEnv::from_process().anchored(&here))?)
+    Ok(Root::find(dir, &GitEnv::from_process().anchor_path(&here))?)
 }
 
 impl SetOrigin {

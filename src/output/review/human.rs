@@ -3,7 +3,9 @@
 use refguard_core::prove::Region;
 
 use super::names::rows_of;
-use super::{changed_documents, coming_versions, gate_words, item_words, unchanged_words, verdict};
+use super::{
+    changed_documents, coming_versions, gate_words, item_words, unchanged_words, verdict_line,
+};
 use crate::ops::{Review, Says};
 use crate::output::causes::{group_findings, worst_first};
 use crate::output::escape::escape_terminal;
@@ -19,7 +21,10 @@ const REGIONS: usize = 20;
 /// The review in lines, in the order of all forms.
 pub fn review_human(review: &Review, style: Style) -> String {
     let paint = Paint(style);
-    let mut text = format!("{}\n", paint.strong(&escape_terminal(&verdict(review))));
+    let mut text = format!(
+        "{}\n",
+        paint.strong(&escape_terminal(&verdict_line(review)))
+    );
     push_table(&mut text, review, style);
     if let Some(weakening) = review
         .impact

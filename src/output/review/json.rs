@@ -110,7 +110,7 @@ pub fn review_object(review: &Review) -> ReviewObject<'_> {
     });
     ReviewObject {
         version: 1,
-        verdict: super::verdict(review),
+        verdict: super::verdict_line(review),
         base: &review.base,
         base_commit: review.base_commit.to_string(),
         head: &review.head,

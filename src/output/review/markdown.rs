@@ -6,7 +6,7 @@ use refguard_core::prove::Region;
 use super::names::rows_of;
 use super::{
     ChangedDocument, changed_documents, coming_versions, gate_words, item_words, unchanged_words,
-    verdict,
+    verdict_line,
 };
 use crate::ops::{Foreseen, GateWord, Owner, Review, Says};
 use crate::output::causes::{FindingGroup, PLACES, group_findings, worst_first};
@@ -90,7 +90,7 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
             "{MARK}\n## Policies: {} → {}\n\n**{}**\n",
             name(&review.base),
             name(&review.head),
-            clip_sentence(&verdict(review), 4 * SENTENCE)
+            clip_sentence(&verdict_line(review), 4 * SENTENCE)
         ),
     };
     push_table(&mut page, review);
@@ -98,25 +98,25 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     push_replay(&mut page, review);
     if let Some(safeguards) = &review.safeguards {
         let groups = group_safeguards(&safeguards.lost);
-        let listed = entries(groups.iter(), |group| safeguard_entry(group, places));
+        let listed = entry_list(groups.iter(), |group| safeguard_entry(group, places));
         page.push_list(Frame::Open("Safeguards lost"), LIST, &listed, 0);
     }
 
     let findings = worst_first(group_findings(review.new.iter()));
-    let listed = entries(findings.iter(), |group| finding_entry(group, places));
+    let listed = entry_list(findings.iter(), |group| finding_entry(group, places));
     page.push_list(Frame::Open("New findings"), LIST, &listed, 0);
     let failures: Vec<Failure<'_>> = review
         .tests
         .iter()
         .flat_map(|tests| group_failures(&tests.report.cases))
         .collect();
-    let listed = entries(failures.iter(), |failure| failure_entry(failure, places));
+    let listed = entry_list(failures.iter(), |failure| failure_entry(failure, places));
     page.push_list(Frame::Open("Failed tests"), LIST, &listed, 0);
-    let listed = entries(gate_words(review), |(of, word)| {
+    let listed = entry_list(gate_words(review), |(of, word)| {
         gate_entry(of, word, places)
     });
     page.push_list(Frame::Open("Gates"), LIST, &listed, 0);
-    let listed = entries(review.owners.iter(), owner_entry);
+    let listed = entry_list(review.owners.iter(), owner_entry);
     page.push_list(Frame::Open("Whom to ask"), LIST, &listed, 0);
 
     push_rest(&mut page, review, places);
@@ -124,7 +124,7 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     page.text
 }
 
-fn entries<T>(items: impl Iterator<Item = T>, entry: impl FnMut(T) -> String) -> Vec<String> {
+fn entry_list<T>(items: impl Iterator<Item = T>, entry: impl FnMut(T) -> String) -> Vec<String> {
     items.map(entry).collect()
 }
 
@@ -200,7 +200,10 @@ fn push_weakening(page: &mut Page, review: &Review) {
 /// What the change would have done to logged requests.
 fn push_replay(page: &mut Page, review: &Review) {
     let Some(replay) = &review.replay else { return };
-    let mut text = format!("\n### Logged requests\n\n{}\n", replay::verdict(replay));
+    let mut text = format!(
+        "\n### Logged requests\n\n{}\n",
+        replay::verdict_line(replay)
+    );
     let table = replay::replay_table(replay);
     if !table.is_empty() && table.len() <= TABLE {
         text.push_str(&format!("\n{table}"));
@@ -304,11 +307,11 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
     }
     if let Some(safeguards) = &review.safeguards {
         let groups = group_safeguards(&safeguards.gained);
-        let listed = entries(groups.iter(), |group| safeguard_entry(group, places));
+        let listed = entry_list(groups.iter(), |group| safeguard_entry(group, places));
         page.push_list(Frame::Folded("Safeguards gained"), LIST, &listed, 0);
     }
     let documents = changed_documents(review);
-    let listed = entries(documents.iter(), |document| {
+    let listed = entry_list(documents.iter(), |document| {
         document_entry(document, places)
     });
     let summary = format!("Documents that differ: {}", listed.len());
@@ -321,7 +324,7 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
             if version.removed { " (removed)" } else { "" }
         )
     };
-    let listed = entries(coming_versions(review).iter(), version);
+    let listed = entry_list(coming_versions(review).iter(), version);
     page.push_list(
         Frame::Folded("Versions that the merge makes"),
         LIST,
@@ -330,7 +333,7 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
     );
     let code = |name: &str| markdown_code(&clip_text(name, NAME));
     let uncovered = review.tests.iter().flat_map(|tests| &tests.uncovered);
-    let listed = entries(uncovered, |item| {
+    let listed = entry_list(uncovered, |item| {
         let place = place_after(places, &item.file, item.line);
         format!("- {} ({place})\n", item_words(item, &code))
     });

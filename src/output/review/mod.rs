@@ -29,7 +29,7 @@ pub use names::{NamedRow, named_rows};
 const ENVIRONMENTS: usize = 8;
 
 /// The verdict in one line, what is bad first.
-pub fn verdict(review: &Review) -> String {
+pub fn verdict_line(review: &Review) -> String {
     let mut words: Vec<String> = Vec::new();
     words.extend(validity_words(review));
     let analysed = review.impact.as_ref().zip(review.shift.as_ref());

@@ -44,11 +44,11 @@ pub fn named_rows(shift: &Shift, impact: &Impact, code: &dyn Fn(&str) -> String)
         let (teams, models) = own.map_or_else(asked_without, |own| (own.teams, own.models));
         NamedRow {
             when: when_words(row.at, row.until),
-            teams: who(&row.teams, shift.teams, teams, code),
-            models: who(&row.models, shift.models, models, code),
+            teams: describe_requests(&row.teams, shift.teams, teams, code),
+            models: describe_requests(&row.models, shift.models, models, code),
             with: rest.and_then(|rest| rest.rest).unwrap_or_default(),
-            loses: list(&row.lost, code),
-            gains: list(&row.gained, code),
+            loses: list_names(&row.lost, code),
+            gains: list_names(&row.gained, code),
         }
     };
     shift.rows.iter().map(row).collect()
@@ -61,16 +61,16 @@ fn asked_without() -> (String, String) {
 }
 
 /// Names, or what the region says where there are none.
-fn who(names: &[String], of: usize, otherwise: String, code: Code<'_>) -> String {
+fn describe_requests(names: &[String], of: usize, otherwise: String, code: Code<'_>) -> String {
     match names.len() {
         0 => otherwise,
         // One of one is better named.
         all if all == of && all > 1 => format!("all {all}"),
-        _ => list(names, code),
+        _ => list_names(names, code),
     }
 }
 
-fn list(names: &[String], code: Code<'_>) -> String {
+fn list_names(names: &[String], code: Code<'_>) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| code(name)).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),

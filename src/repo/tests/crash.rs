@@ -13,8 +13,8 @@ const CHILD: &str = "REFGUARD_TEST_CHILD_IN";
 #[test]
 fn child() {
     if let Some(dir) = std::env::var_os(CHILD) {
-        let git = Repo::open(dir.as_ref(), &GitEnv::from_process()).unwrap();
-        let source = git.resolve("main", &[]).unwrap();
+        let git = Repo::open_at(dir.as_ref(), &GitEnv::from_process()).unwrap();
+        let source = git.resolve_revision("main", &[]).unwrap();
         assert_eq!(
             promote(&git, source, "by the child").unwrap(),
             Outcome::Moved
@@ -63,7 +63,7 @@ fn killed_anywhere_the_tip_is_the_old_or_the_new_one_and_the_next_promotion_work
         assert_eq!(
             (
                 ledger.promotions.len(),
-                ledger.external(),
+                ledger.external_tip(),
                 ledger.is_behind()
             ),
             (told.len() + 1, None, false)
@@ -78,7 +78,7 @@ fn a_write_that_fails_moves_nothing() {
         let repo = TestRepo::new();
         let source = repo.commit_file("a", "1");
         let old = must_promote(&repo.open(), source, "before");
-        let git = Repo::open(
+        let git = Repo::open_at(
             repo.path(),
             &repo.env_with(&[("REFGUARD_TEST_FAIL_AT", point)]),
         )

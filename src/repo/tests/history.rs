@@ -17,7 +17,7 @@ fn a_commit_is_read_whole() {
     let repo = TestRepo::new();
     let first = repo.commit_file("a", "1");
     let second = repo.write("a", "2").commit("a subject\n\nand a body");
-    let commit = repo.open().commit(second).unwrap();
+    let commit = repo.open().find_commit(second).unwrap();
     assert_eq!(commit.parents, [first]);
     assert_eq!(
         (commit.summary(), commit.message.as_str()),
@@ -95,24 +95,32 @@ fn an_environment_and_any_branch_come_before_a_tag_of_their_name() {
     repo.git(["update-ref", "refs/heads/production", "HEAD"]);
     let (git, production) = (repo.open(), branch("production"));
     let known = [("production", &production)];
-    assert_eq!(git.resolve("production", &known).unwrap(), second);
+    assert_eq!(git.resolve_revision("production", &known).unwrap(), second);
     assert_eq!(
-        git.resolve("refs/heads/production", &known).unwrap(),
+        git.resolve_revision("refs/heads/production", &known)
+            .unwrap(),
         second
     );
-    assert_eq!(git.resolve("refs/tags/production", &known).unwrap(), first);
     assert_eq!(
-        git.resolve("production", &[]).unwrap(),
+        git.resolve_revision("refs/tags/production", &known)
+            .unwrap(),
+        first
+    );
+    assert_eq!(
+        git.resolve_revision("production", &[]).unwrap(),
         second,
         "where it is only a branch, too"
     );
-    assert_eq!(git.resolve("production~1", &known).unwrap(), first);
-    assert_eq!(git.resolve("production^{commit}", &known).unwrap(), second);
-    let error = git.resolve("production~2", &known).unwrap_err();
+    assert_eq!(git.resolve_revision("production~1", &known).unwrap(), first);
+    assert_eq!(
+        git.resolve_revision("production^{commit}", &known).unwrap(),
+        second
+    );
+    let error = git.resolve_revision("production~2", &known).unwrap_err();
     assert_eq!(error.to_string(), "no commit is named by `production~2`");
     repo.git(["update-ref", "-d", "refs/heads/production"]);
     assert!(matches!(
-        git.resolve("production", &known),
+        git.resolve_revision("production", &known),
         Err(RepoError::NoSuchRef { .. })
     ));
 }
@@ -134,19 +142,19 @@ fn anything_git_understands_is_a_revision() {
         "HEAD@{1}",
         ":/a: 1",
     ] {
-        assert_eq!(git.resolve(text, &[]).unwrap(), first, "{text}");
+        assert_eq!(git.resolve_revision(text, &[]).unwrap(), first, "{text}");
     }
     repo.git(["checkout", "-q", "-b", "other"]);
-    assert_eq!(git.resolve("@{-1}", &[]).unwrap(), second);
+    assert_eq!(git.resolve_revision("@{-1}", &[]).unwrap(), second);
     for text in ["", "nowhere", "-h", "--all", "HEAD~9", "0000000", "a\0b"] {
-        let error = git.resolve(text, &[]).unwrap_err();
+        let error = git.resolve_revision(text, &[]).unwrap_err();
         assert!(
             matches!(error, RepoError::NoSuchRevision { .. }),
             "{text:?}: {error}"
         );
     }
     assert_eq!(
-        git.resolve("HEAD:a", &[]).unwrap_err().to_string(),
+        git.resolve_revision("HEAD:a", &[]).unwrap_err().to_string(),
         "`HEAD:a` is a blob, not a commit"
     );
 }

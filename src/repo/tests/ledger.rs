@@ -11,7 +11,7 @@ fn entries(ledger: &Ledger) -> Vec<String> {
         HistoryEntry::Promotion(it) => it.record.number.to_string(),
         HistoryEntry::External(commit) => format!("external {}", commit.short()),
     };
-    ledger.entries().map(show).collect()
+    ledger.list_entries().map(show).collect()
 }
 
 #[test]
@@ -22,10 +22,13 @@ fn promotions_are_numbered_and_every_commit_stays_reachable() {
     let tips = sources.map(|source| must_promote(&git, source, "r"));
     let ledger = production(&git);
     assert_eq!(entries(&ledger), ["3", "2", "1"]);
-    assert_eq!(git.commit(tips[0]).unwrap().parents, [sources[0]]);
-    assert_eq!(git.commit(tips[2]).unwrap().parents, [tips[1], sources[2]]);
-    assert_eq!((ledger.external(), ledger.is_behind()), (None, false));
-    assert_eq!(ledger.find(2).unwrap().record.source, sources[1]);
+    assert_eq!(git.find_commit(tips[0]).unwrap().parents, [sources[0]]);
+    assert_eq!(
+        git.find_commit(tips[2]).unwrap().parents,
+        [tips[1], sources[2]]
+    );
+    assert_eq!((ledger.external_tip(), ledger.is_behind()), (None, false));
+    assert_eq!(ledger.find_promotion(2).unwrap().record.source, sources[1]);
     assert_eq!(
         git.require_ref(&RefName::new(LEDGER).unwrap()).unwrap(),
         tips[2]
@@ -50,9 +53,12 @@ fn a_branch_that_was_there_before_the_first_promotion_is_an_external_entry() {
     repo.git(["branch", "production", &first.to_string()]);
     let git = repo.open();
     let ledger = production(&git);
-    assert_eq!((ledger.external(), ledger.next_number()), (Some(first), 1));
+    assert_eq!(
+        (ledger.external_tip(), ledger.next_number()),
+        (Some(first), 1)
+    );
     let tip = must_promote(&git, second, "r");
-    assert_eq!(git.commit(tip).unwrap().parents, [first, second]);
+    assert_eq!(git.find_commit(tip).unwrap().parents, [first, second]);
     assert_eq!(
         entries(&production(&git)),
         ["1".to_owned(), format!("external {}", first.short())]
@@ -86,8 +92,11 @@ fn an_external_move_is_one_entry_and_numbers_and_holds_go_on() {
         repo.git(["branch", "-f", "production", &external.to_string()]);
     }
     let ledger = production(&git);
-    assert_eq!((ledger.external(), ledger.next_number()), (Some(third), 3));
-    assert_eq!(ledger.hold().unwrap().1, "audit");
+    assert_eq!(
+        (ledger.external_tip(), ledger.next_number()),
+        (Some(third), 3)
+    );
+    assert_eq!(ledger.standing_hold().unwrap().1, "audit");
     assert_eq!(
         entries(&ledger),
         [
@@ -99,13 +108,16 @@ fn an_external_move_is_one_entry_and_numbers_and_holds_go_on() {
 
     let tip = must_promote(&git, third, "r");
     assert_eq!(
-        git.commit(tip).unwrap().parents,
+        git.find_commit(tip).unwrap().parents,
         [third, held],
         "the tip is the source here"
     );
     repo.git(["branch", "-f", "production", &second.to_string()]);
     let again = must_promote(&git, third, "r");
-    assert_eq!(git.commit(again).unwrap().parents, [second, third, tip]);
+    assert_eq!(
+        git.find_commit(again).unwrap().parents,
+        [second, third, tip]
+    );
     let (x, y) = (
         format!("external {}", second.short()),
         format!("external {}", third.short()),
@@ -128,7 +140,11 @@ fn a_commit_on_top_of_a_promotion_is_external_too() {
         }
         let ledger = production(&git);
         assert_eq!(
-            (ledger.external(), ledger.next_number(), ledger.is_behind()),
+            (
+                ledger.external_tip(),
+                ledger.next_number(),
+                ledger.is_behind()
+            ),
             (Some(pushed), 2, !known)
         );
     }
@@ -145,8 +161,8 @@ fn a_ledger_that_a_crash_left_behind_is_healed_by_the_next_promotion() {
     let ledger = production(&git);
     assert_eq!(
         (
-            ledger.last().unwrap().commit.id,
-            ledger.external(),
+            ledger.last_promotion().unwrap().commit.id,
+            ledger.external_tip(),
             ledger.is_behind()
         ),
         (two, None, true)
@@ -165,7 +181,10 @@ fn a_branch_set_back_or_deleted_forgets_no_promotion() {
     let two = must_promote(&git, first, "two");
     repo.git(["branch", "-f", "production", &one.to_string()]);
     let ledger = production(&git);
-    assert_eq!((ledger.external(), ledger.next_number()), (Some(one), 3));
+    assert_eq!(
+        (ledger.external_tip(), ledger.next_number()),
+        (Some(one), 3)
+    );
     repo.git(["branch", "-D", "-q", "production"]);
     let ledger = production(&git);
     assert_eq!((ledger.tip, ledger.next_number()), (None, 3));
@@ -203,13 +222,16 @@ fn a_commit_that_only_claims_to_be_a_promotion_is_none() {
     ] {
         repo.git(["update-ref", "refs/heads/production", &forged.to_string()]);
         let ledger = production(&git);
-        assert_eq!((ledger.external(), ledger.next_number()), (Some(forged), 2));
+        assert_eq!(
+            (ledger.external_tip(), ledger.next_number()),
+            (Some(forged), 2)
+        );
         assert_eq!(git.promotion_at("production", forged).unwrap(), None);
     }
     let pair = claim(57, "production", &[claim(56, "production", &[one])]);
     repo.git(["update-ref", "refs/heads/production", &pair.to_string()]);
     assert_eq!(
-        production(&git).external(),
+        production(&git).external_tip(),
         Some(pair),
         "a chain that does not reach number 1 is none"
     );

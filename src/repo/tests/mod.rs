@@ -24,7 +24,8 @@ fn record(ledger: &Ledger, source: CommitId, reason: &str) -> Record {
 }
 
 fn production(repo: &Repo) -> Ledger {
-    repo.ledger("production", &branch("production")).unwrap()
+    repo.read_ledger("production", &branch("production"))
+        .unwrap()
 }
 
 /// Writes the commit of a promotion; no ref moves.
@@ -48,11 +49,12 @@ fn promotion(
 
 /// Moves both refs from what the ledger found.
 fn publish(repo: &Repo, ledger: &Ledger, commit: CommitId) -> Result<Outcome, RepoError> {
-    let (tip, recorded) = ledger.expected();
+    let (tip, recorded) = ledger.expected_refs();
     let both = repo
-        .transaction("refguard: promote")
-        .set(&ledger.ref_name, tip, commit);
-    both.set(&ledger.ledger_name, recorded, commit).commit()
+        .begin_transaction("refguard: promote")
+        .set_ref(&ledger.ref_name, tip, commit);
+    both.set_ref(&ledger.ledger_name, recorded, commit)
+        .commit_all()
 }
 
 /// A whole promotion.

@@ -4,7 +4,7 @@ use crate::repo::testing::{TestRepo, everything, paths, texts};
 use crate::repo::{GitEnv, Repo, RepoError, Root};
 
 fn refusal(repo: &TestRepo) -> (String, String) {
-    let error = Repo::open(repo.path(), &repo.env()).unwrap_err();
+    let error = Repo::open_at(repo.path(), &repo.env()).unwrap_err();
     (error.to_string(), error.help().unwrap_or_default())
 }
 
@@ -141,7 +141,7 @@ fn a_linked_work_tree_has_its_own_files_and_index_and_the_common_refs() {
     let git = root.repo().unwrap();
     assert_eq!(git.common_dir(), repo.path().join(".git"));
     assert_eq!(git.work_tree(), Some(linked.as_path()));
-    assert_eq!(git.resolve("main", &[]).unwrap(), first);
+    assert_eq!(git.resolve_revision("main", &[]).unwrap(), first);
     assert_eq!(
         paths(&git.list_index("", &everything).unwrap()),
         ["b.yaml", "policies/a.yaml"]
@@ -162,13 +162,13 @@ fn git_dir_and_work_tree_variables_are_heeded() {
     let env = |more: &[(&str, &str)]| elsewhere.env_with(more);
     let named = env(&[("GIT_DIR", git_dir.to_str().unwrap())]);
     assert_eq!(
-        Repo::open(elsewhere.path(), &named)
+        Repo::open_at(elsewhere.path(), &named)
             .unwrap()
-            .resolve("HEAD", &[])
+            .resolve_revision("HEAD", &[])
             .unwrap(),
         commit
     );
-    let below = Repo::open(&repo.path().join(".git"), &env(&[("GIT_DIR", ".")])).unwrap();
+    let below = Repo::open_at(&repo.path().join(".git"), &env(&[("GIT_DIR", ".")])).unwrap();
     assert_eq!(below.work_tree(), Some(repo.path()));
     let both = env(&[
         ("GIT_DIR", git_dir.to_str().unwrap()),
@@ -190,7 +190,7 @@ fn the_index_is_the_one_that_git_names() {
     repo.hook("pre-commit", "cp \"$GIT_INDEX_FILE\" ../named-index");
     repo.git(["commit", "-q", "-m", "only a", "--", "a.yaml"]);
     let env = repo.env_with(&[("GIT_INDEX_FILE", "../named-index")]);
-    let git = Repo::open(repo.path(), &env).unwrap();
+    let git = Repo::open_at(repo.path(), &env).unwrap();
     let listing = git.list_index("", &everything).unwrap();
     assert_eq!(
         (paths(&listing), texts(&listing)),
@@ -217,11 +217,11 @@ fn new_objects_in_quarantine_are_found() {
             repo.path().join(".git/objects").to_str().unwrap(),
         ),
     ]);
-    assert!(repo.open().commit(second).is_err());
-    let git = Repo::open(repo.path(), &env).unwrap();
-    assert_eq!(git.commit(second).unwrap().parents, [first]);
+    assert!(repo.open().find_commit(second).is_err());
+    let git = Repo::open_at(repo.path(), &env).unwrap();
+    assert_eq!(git.find_commit(second).unwrap().parents, [first]);
     assert_eq!(
-        git.reopen().unwrap().commit(second).unwrap().parents,
+        git.reopen().unwrap().find_commit(second).unwrap().parents,
         [first]
     );
 }
@@ -229,7 +229,7 @@ fn new_objects_in_quarantine_are_found() {
 #[test]
 fn a_missing_folder_is_said_plainly() {
     let repo = TestRepo::new();
-    let error = Repo::open(&repo.path().join("nowhere"), &repo.env()).unwrap_err();
+    let error = Repo::open_at(&repo.path().join("nowhere"), &repo.env()).unwrap_err();
     assert!(
         error.to_string().starts_with("cannot open the folder `"),
         "{error}"

@@ -26,7 +26,10 @@ fn taken() -> PushOutcome {
 }
 
 fn names() -> [RefName; 2] {
-    [branch("production"), RefName::ledger("production").unwrap()]
+    [
+        branch("production"),
+        RefName::of_ledger("production").unwrap(),
+    ]
 }
 
 /// The remote's ledger, as just fetched.
@@ -36,7 +39,7 @@ fn fetched(git: &Repo) -> Ledger {
     git.fetch_environments("origin", &listed, &["production".to_owned()])
         .unwrap();
     let copies = [
-        tip.tracking("origin"),
+        tip.tracking_copy("origin"),
         RefName::remote_ledger("origin", "production"),
     ];
     let [at, recorded] = copies.map(|copy| git.read_ref(&copy.unwrap()).unwrap());
@@ -48,11 +51,11 @@ fn fetched(git: &Repo) -> Ledger {
 }
 
 fn push(git: &Repo, ledger: &Ledger, commit: CommitId) -> Result<PushOutcome, RepoError> {
-    let (tip, recorded) = ledger.expected();
-    git.push("origin")
-        .set(&ledger.ref_name, tip, commit)
-        .set(&ledger.ledger_name, recorded, commit)
-        .send()
+    let (tip, recorded) = ledger.expected_refs();
+    git.push_to("origin")
+        .with_ref(&ledger.ref_name, tip, commit)
+        .with_ref(&ledger.ledger_name, recorded, commit)
+        .send_all()
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn of_two_clones_one_wins_and_the_other_is_told_who() {
             } => {
                 assert_eq!(
                     (name, expected, actual),
-                    (branch("production"), theirs.expected().0, Some(commit))
+                    (branch("production"), theirs.expected_refs().0, Some(commit))
                 );
             }
             outcome => panic!("{outcome:?}"),
@@ -237,9 +240,9 @@ fn a_push_never_goes_against_history() {
     let second = clone.commit_file("a", "2");
     let git = clone.open();
     let back = git
-        .push("origin")
-        .set(&branch("main"), Expected::At(second), world.first)
-        .send();
+        .push_to("origin")
+        .with_ref(&branch("main"), Expected::At(second), world.first)
+        .send_all();
     assert!(matches!(back, Err(RepoError::NotAFastForward { .. })));
 }
 
@@ -250,9 +253,9 @@ fn a_plain_fetch_brings_the_remotes_branches() {
     let second = one.commit_file("a", "2");
     one.git(["push", "-q", "origin", "main"]);
     let git = two.open();
-    git.fetch("origin").unwrap();
+    git.fetch_remote("origin").unwrap();
     assert_eq!(
-        git.require_ref(&branch("main").tracking("origin").unwrap())
+        git.require_ref(&branch("main").tracking_copy("origin").unwrap())
             .unwrap(),
         second
     );

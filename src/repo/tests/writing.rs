@@ -20,7 +20,7 @@ fn a_tree_is_built_from_another_by_paths() {
     let commit = repo.commit("base");
     let git = repo.open();
     let base = git.tree_of(commit).unwrap();
-    let new = TreeItem::file(git.write_blob("new").unwrap());
+    let new = TreeItem::plain_file(git.write_blob("new").unwrap());
     let taken = git.item_at(base, "a/b/2.yaml").unwrap();
     let changes = [
         ("c/3.yaml", None),
@@ -91,7 +91,7 @@ fn a_commit_takes_its_people_from_git_unless_told_otherwise() {
         message: "é\n".into(),
         author: None,
     };
-    let plain = git.commit(git.write_commit(&new).unwrap()).unwrap();
+    let plain = git.find_commit(git.write_commit(&new).unwrap()).unwrap();
     assert_eq!(
         (plain.author.name.as_str(), plain.committer.name.as_str()),
         ("Ada", "Bob")
@@ -115,7 +115,7 @@ fn a_commit_takes_its_people_from_git_unless_told_otherwise() {
             ..new
         })
         .unwrap();
-    assert_eq!(git.commit(other).unwrap().author, author);
+    assert_eq!(git.find_commit(other).unwrap().author, author);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn without_a_name_nothing_is_written_and_the_help_says_what_to_do() {
         "GIT_COMMITTER_NAME",
         "GIT_COMMITTER_EMAIL",
     ];
-    let git = Repo::open(repo.path(), &repo.env_without(&names)).unwrap();
+    let git = Repo::open_at(repo.path(), &repo.env_without(&names)).unwrap();
     let error = promote(&git, first, "r").unwrap_err();
     assert!(matches!(error, RepoError::NoIdentity), "{error}");
     assert!(
@@ -175,9 +175,9 @@ fn a_wrong_lease_loses_and_says_what_is_there() {
     let commits = ["1", "2", "3"].map(|text| repo.commit_file("a", text));
     let (git, name) = (repo.open(), branch("production"));
     let set = |expected, new| {
-        git.transaction("test")
-            .set(&name, expected, new)
-            .commit()
+        git.begin_transaction("test")
+            .set_ref(&name, expected, new)
+            .commit_all()
             .unwrap()
     };
     let lost = |outcome| match outcome {
@@ -209,10 +209,10 @@ fn both_refs_move_or_none() {
     let (git, tip, ledger) = (repo.open(), branch("production"), branch("ledger"));
     repo.git(["update-ref", ledger.as_str(), &second.to_string()]);
     let both = git
-        .transaction("test")
-        .set(&tip, Expected::Absent, second)
-        .set(&ledger, Expected::At(first), second);
-    assert!(matches!(both.commit().unwrap(), Outcome::Lost(lost) if lost.name == ledger));
+        .begin_transaction("test")
+        .set_ref(&tip, Expected::Absent, second)
+        .set_ref(&ledger, Expected::At(first), second);
+    assert!(matches!(both.commit_all().unwrap(), Outcome::Lost(lost) if lost.name == ledger));
     assert_eq!(git.read_ref(&tip).unwrap(), None);
 }
 
@@ -335,7 +335,7 @@ fn a_lock_that_is_soon_gone_is_waited_for() {
         "git \"$@\"; ended=$?; [ $ended = 0 ] || rm -f '{}'; exit $ended",
         lock.display()
     );
-    let git = Repo::open(repo.path(), &repo.env_with_git(&script)).unwrap();
+    let git = Repo::open_at(repo.path(), &repo.env_with_git(&script)).unwrap();
     must_promote(&git, first, "next");
     assert!(!lock.exists());
 }
@@ -347,25 +347,25 @@ fn symbolic_refs_checked_out_branches_and_other_objects_are_refused() {
     let git = repo.open();
     repo.git(["symbolic-ref", "refs/heads/production", "refs/heads/main"]);
     assert!(matches!(
-        git.transaction("t")
-            .set(&branch("production"), Expected::At(first), first)
-            .commit(),
+        git.begin_transaction("t")
+            .set_ref(&branch("production"), Expected::At(first), first)
+            .commit_all(),
         Err(RepoError::SymbolicRef { .. })
     ));
     repo.git(["symbolic-ref", "--delete", "refs/heads/production"]);
 
     let main = git
-        .transaction("t")
-        .set(&branch("main"), Expected::At(first), first)
-        .commit();
+        .begin_transaction("t")
+        .set_ref(&branch("main"), Expected::At(first), first)
+        .commit_all();
     assert!(
         matches!(main, Err(RepoError::CheckedOut { work_tree, .. }) if work_tree == repo.path())
     );
     repo.git(["worktree", "add", "-q", "-b", "production", "../linked"]);
     let error = git
-        .transaction("t")
-        .set(&branch("production"), Expected::At(first), first)
-        .commit()
+        .begin_transaction("t")
+        .set_ref(&branch("production"), Expected::At(first), first)
+        .commit_all()
         .unwrap_err();
     assert!(
         error
@@ -377,16 +377,16 @@ fn symbolic_refs_checked_out_branches_and_other_objects_are_refused() {
 
     let tree = git.tree_of(first).unwrap().to_string().parse().unwrap();
     assert!(
-        git.transaction("t")
-            .set(&branch("other"), Expected::Absent, tree)
-            .commit()
+        git.begin_transaction("t")
+            .set_ref(&branch("other"), Expected::Absent, tree)
+            .commit_all()
             .is_err()
     );
     let missing = "0123456789012345678901234567890123456789".parse().unwrap();
     let error = git
-        .transaction("t")
-        .set(&branch("other"), Expected::Absent, missing)
-        .commit()
+        .begin_transaction("t")
+        .set_ref(&branch("other"), Expected::Absent, missing)
+        .commit_all()
         .unwrap_err();
     assert!(matches!(error, RepoError::MissingObject { .. }), "{error}");
 }
@@ -420,7 +420,7 @@ fn a_child_that_does_not_end_is_stopped_and_one_that_leaves_a_pipe_open_is_not_w
     let repo = TestRepo::new();
     let run = |alias: &str, limit| {
         GitCommand::new(repo.path(), &repo.env(), ["-c", alias, "nap"])
-            .limit(limit)
+            .with_limit(limit)
             .run()
     };
     let slow = run("alias.nap=!sleep 20", Duration::from_millis(200));
@@ -434,7 +434,7 @@ fn a_new_repository_has_the_files_in_its_first_commit() {
     let folder = TestRepo::plain();
     let dir = folder.path().join("new/policies");
     let env = folder.env_with(&[("GIT_DEFAULT_HASH", "sha256"), ("GIT_DIR", "/nowhere")]);
-    let git = Repo::init(&dir, &env).unwrap();
+    let git = Repo::create_repository(&dir, &env).unwrap();
     folder
         .write("new/policies/a.yaml", "a")
         .write("new/policies/b/c.yaml", "c")
@@ -445,5 +445,5 @@ fn a_new_repository_has_the_files_in_its_first_commit() {
         paths(&git.list_commit(commit, "", &everything).unwrap()),
         ["a.yaml", "b/c.yaml"]
     );
-    assert_eq!(git.commit(commit).unwrap().message, "first\n");
+    assert_eq!(git.find_commit(commit).unwrap().message, "first\n");
 }

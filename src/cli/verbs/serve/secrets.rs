@@ -29,7 +29,8 @@ impl Secrets {
             }
         });
         if let Some((cert, key)) = &self.tls {
-            let tls = tls_config(&read(cert)?, &read(key)?).map_err(|error| at(cert, &error))?;
+            let tls = tls_config(&read_secret(cert)?, &read_secret(key)?)
+                .map_err(|error| read_secret_at(cert, &error))?;
             credentials.set_tls(tls);
         }
         tokens
@@ -39,17 +40,17 @@ impl Secrets {
         let Some(path) = &self.tokens else {
             return Ok(None);
         };
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let text = String::from_utf8_lossy(&read_secret(path)?).into_owned();
         Tokens::parse(&text)
             .map(Some)
-            .map_err(|error| at(path, &error))
+            .map_err(|error| read_secret_at(path, &error))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+fn read_secret(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-fn at(path: &Path, error: &str) -> anyhow::Error {
+fn read_secret_at(path: &Path, error: &str) -> anyhow::Error {
     anyhow!("`{}`: {error}", path.display())
 }

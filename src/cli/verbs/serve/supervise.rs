@@ -35,11 +35,11 @@ pub(super) fn supervise_if_first() -> Result<Option<Exit>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let code = runtime.block_on(supervise(&program))?;
+    let code = runtime.block_on(supervise_daemon(&program))?;
     std::process::exit(code)
 }
 
-async fn supervise(program: &Path) -> Result<i32> {
+async fn supervise_daemon(program: &Path) -> Result<i32> {
     // Caught before the child is there: none of its signals may be missed.
     let mut ended = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -55,7 +55,7 @@ async fn supervise(program: &Path) -> Result<i32> {
 
     loop {
         tokio::select! {
-            _ = ended.recv() => if let Some(code) = collect(id) { return Ok(code) },
+            _ = ended.recv() => if let Some(code) = collect_orphans(id) { return Ok(code) },
             _ = terminate.recv() => pass_on(id, Signal::TERM),
             _ = interrupt.recv() => pass_on(id, Signal::INT),
             _ = hangup.recv() => pass_on(id, Signal::HUP),
@@ -64,7 +64,7 @@ async fn supervise(program: &Path) -> Result<i32> {
 }
 
 /// Collects every process that has ended; the exit code, once the daemon is among them.
-fn collect(daemon: Pid) -> Option<i32> {
+fn collect_orphans(daemon: Pid) -> Option<i32> {
     let mut code = None;
     loop {
         match wait(WaitOptions::NOHANG) {

@@ -70,24 +70,26 @@ struct KeptChange {
 }
 
 /// What was kept for a folder.
-pub(super) fn read(repo: &Repo, prefix: &str) -> Option<VersionIndex> {
+pub(super) fn read_index(repo: &Repo, prefix: &str) -> Option<VersionIndex> {
     let bytes = repo.read_aside(&AsideName::of_folder("versions", prefix), MOST_BYTES)?;
     decode_for(repo, prefix, &bytes)
 }
 
-/// The index that [`encode`] has written for a folder.
+/// The index that [`encode_index`] has written for a folder.
 pub(super) fn decode_for(repo: &Repo, prefix: &str, bytes: &[u8]) -> Option<VersionIndex> {
     let (key, rest) = postcard::take_from_bytes::<Key>(bytes).ok()?;
     if key != Key::new(repo, prefix)? {
         return None;
     }
     let kept: KeptIndex = postcard::from_bytes(rest).ok()?;
-    kept.restore(key.prefix, &|settings| documents::settings(repo, settings))
+    kept.restore(key.prefix, &|settings| {
+        documents::read_settings(repo, settings)
+    })
 }
 
 /// Keeps an index. That it cannot be written costs the next run time, and nothing else.
-pub(super) fn write(repo: &Repo, index: &VersionIndex) {
-    let Some(bytes) = encode(repo, index) else {
+pub(super) fn write_index(repo: &Repo, index: &VersionIndex) {
+    let Some(bytes) = encode_index(repo, index) else {
         return;
     };
     // One file a folder: two publish branches of one folder share it, and the one read last is
@@ -97,7 +99,7 @@ pub(super) fn write(repo: &Repo, index: &VersionIndex) {
 }
 
 /// An index as bytes; `None` where this program cannot tell itself from others.
-pub(super) fn encode(repo: &Repo, index: &VersionIndex) -> Option<Vec<u8>> {
+pub(super) fn encode_index(repo: &Repo, index: &VersionIndex) -> Option<Vec<u8>> {
     let key = postcard::to_stdvec(&Key::new(repo, &index.prefix)?).ok()?;
     postcard::to_extend(&KeptIndex::of(index), key).ok()
 }
@@ -148,8 +150,8 @@ impl KeptIndex {
             tip: CommitId::from_bytes(self.tip),
             prefix,
             holding: Holding::kept(
-                numbered(&self.names),
-                numbered(&self.paths),
+                number_texts(&self.names),
+                number_texts(&self.paths),
                 files,
                 settings,
             ),
@@ -202,7 +204,7 @@ impl KeptChange {
 }
 
 /// Texts by the numbers that they had.
-fn numbered(kept: &[Arc<str>]) -> Texts {
+fn number_texts(kept: &[Arc<str>]) -> Texts {
     let mut texts = Texts::default();
     for text in kept {
         texts.number(text);

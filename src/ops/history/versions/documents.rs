@@ -90,7 +90,7 @@ impl Documents {
                 scope.spawn(move |_| {
                     for Job { key, path, bytes } in jobs {
                         // The receiver outlives the scope.
-                        let _ = sender.send((key, parse(&path, bytes)));
+                        let _ = sender.send((key, parse_documents(&path, bytes)));
                     }
                 });
             };
@@ -168,8 +168,8 @@ impl Documents {
 }
 
 /// Which files count by settings of the past.
-pub(super) fn settings(repo: &Repo, blob: BlobId) -> Option<Arc<Filter>> {
-    parse(SETTINGS, repo.read_blob(blob).ok()?).filter
+pub(super) fn read_settings(repo: &Repo, blob: BlobId) -> Option<Arc<Filter>> {
+    parse_documents(SETTINGS, repo.read_blob(blob).ok()?).filter
 }
 
 /// A cheap no: the text of a policy has its version and its kind in it, but for escapes.
@@ -183,7 +183,7 @@ fn may_hold_a_policy(bytes: &[u8]) -> bool {
 }
 
 /// What the content of a file says.
-fn parse(path: &str, bytes: Vec<u8>) -> FileDocs {
+fn parse_documents(path: &str, bytes: Vec<u8>) -> FileDocs {
     let loaded = load_file(path, bytes, &LIMITS);
     let broken = loaded.findings.iter().any(Finding::is_error);
     let mut docs = FileDocs {

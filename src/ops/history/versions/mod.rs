@@ -111,12 +111,12 @@ impl VersionIndex {
         effort: Effort,
         progress: &dyn Progress,
     ) -> Result<Option<Self>> {
-        let earlier = cache::read(repo, published.prefix);
-        let index = walk::read(repo, published, earlier.as_ref(), effort, progress)?;
+        let earlier = cache::read_index(repo, published.prefix);
+        let index = walk::read_history(repo, published, earlier.as_ref(), effort, progress)?;
         if let (Some(index), Keep::InGitDir) = (&index, keep)
             && earlier.is_none_or(|earlier| earlier.tip != index.tip)
         {
-            cache::write(repo, index);
+            cache::write_index(repo, index);
         }
         Ok(index)
     }
@@ -133,15 +133,15 @@ impl VersionIndex {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let kept = kept.and_then(|bytes| cache::decode_for(repo, published.prefix, bytes));
-        let earlier = kept.or_else(|| cache::read(repo, published.prefix));
-        let index = walk::read(repo, published, earlier.as_ref(), Effort::Whole, progress)?;
+        let earlier = kept.or_else(|| cache::read_index(repo, published.prefix));
+        let index = walk::read_history(repo, published, earlier.as_ref(), Effort::Whole, progress)?;
         index.context("the history of the publish branch was not read")
     }
 
     /// The index as bytes, for [`Self::read_from`]; `None` where this program cannot tell itself
     /// from others.
     pub fn to_bytes(&self, repo: &Repo) -> Option<Vec<u8>> {
-        cache::encode(repo, self)
+        cache::encode_index(repo, self)
     }
 
     /// The same for a branch that may have moved on since this index was read. A whole walk, if it
@@ -154,7 +154,7 @@ impl VersionIndex {
             prefix: &self.prefix,
             tip,
         };
-        let index = walk::read(repo, published, Some(self), Effort::Whole, progress)?;
+        let index = walk::read_history(repo, published, Some(self), Effort::Whole, progress)?;
         Ok(index.unwrap_or_else(|| self.clone()))
     }
 
@@ -210,7 +210,7 @@ impl VersionIndex {
     pub fn elsewhere(&self, repo: &Repo, commit: CommitId) -> Result<Elsewhere<'_>> {
         Ok(Elsewhere {
             index: self,
-            differing: walk::other(repo, self, commit)?,
+            differing: walk::policies_elsewhere(repo, self, commit)?,
         })
     }
 

@@ -35,7 +35,7 @@ struct Chain {
 }
 
 /// Continues an earlier index where its tip is on the chain; else begins anew.
-pub(super) fn read(
+pub(super) fn read_history(
     repo: &Repo,
     published: PublishedTip<'_>,
     earlier: Option<&VersionIndex>,
@@ -44,7 +44,7 @@ pub(super) fn read(
 ) -> Result<Option<VersionIndex>> {
     let PublishedTip { prefix, tip } = published;
     let earlier = earlier.filter(|earlier| earlier.prefix == prefix);
-    let chain = chain(repo, tip, earlier.map(|earlier| earlier.tip), effort)
+    let chain = first_parents(repo, tip, earlier.map(|earlier| earlier.tip), effort)
         .context("cannot number versions")?;
     let Some(chain) = chain else { return Ok(None) };
     let (mut holding, mut changes) = match earlier.filter(|_| chain.continues) {
@@ -61,7 +61,7 @@ pub(super) fn read(
         // Opened anew, to let go of the objects that libgit2 caches for as long as a repository is
         // open.
         let repo = repo.reopen()?;
-        let mut edits = Edits::read(&repo, prefix, &holding, base, steps, done, progress)?;
+        let mut edits = Edits::read_history(&repo, prefix, &holding, base, steps, done, progress)?;
         for (commit, changed) in edits.take() {
             let edit = edits.of(&changed);
             record(&mut changes, commit, holding.edit(&edit, true));
@@ -78,7 +78,7 @@ pub(super) fn read(
 
 /// The policies of another commit that differ from those at the index's tip, with their digests
 /// there.
-pub(super) fn other(
+pub(super) fn policies_elsewhere(
     repo: &Repo,
     index: &VersionIndex,
     commit: CommitId,
@@ -86,7 +86,7 @@ pub(super) fn other(
     let base = Some(repo.tree_of(index.tip)?);
     let steps = [(commit, repo.tree_of(commit)?)];
     let (done, progress) = (Done::default(), &crate::ops::NoProgress);
-    let mut edits = Edits::read(
+    let mut edits = Edits::read_history(
         repo,
         &index.prefix,
         &index.holding,
@@ -110,7 +110,7 @@ pub(super) fn other(
     Ok(differing)
 }
 
-fn chain(
+fn first_parents(
     repo: &Repo,
     tip: CommitId,
     until: Option<CommitId>,
@@ -140,7 +140,7 @@ fn chain(
         if !steps.is_empty() && steps.len().is_multiple_of(STEPS_AT_ONCE) {
             fresh = repo.reopen()?;
         }
-        let link = fresh.link(id)?;
+        let link = fresh.read_link(id)?;
         steps.push((id, link.tree));
         next = link.parent;
     }
@@ -159,7 +159,7 @@ struct Edits {
 }
 
 impl Edits {
-    fn read(
+    fn read_history(
         repo: &Repo,
         prefix: &str,
         holding: &Holding,
@@ -175,7 +175,7 @@ impl Edits {
             .iter()
             .zip(done.steps + 1..)
             .map(|((commit, tree), number)| {
-                let found = diffs.between(before, Some(*tree), prefix, &wanted)?;
+                let found = diffs.diff_trees(before, Some(*tree), prefix, &wanted)?;
                 before = Some(*tree);
                 progress.step(number, done.of);
                 Ok((*commit, found))

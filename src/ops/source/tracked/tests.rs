@@ -318,8 +318,8 @@ fn follow(
         let sides = House::sides(&files);
         let (workspace, mut next) = (&house.workspace, TrackedSet::default());
         let (judged, files_read) = match way {
-            Way::Tree => following.judge(workspace, target, Release::CURRENT, &NoProgress),
-            Way::NextRun => next.judge(workspace, target, Release::CURRENT, &NoProgress),
+            Way::Tree => following.judge_set(workspace, target, Release::CURRENT, &NoProgress),
+            Way::NextRun => next.judge_set(workspace, target, Release::CURRENT, &NoProgress),
             Way::Hook => next.judge_index(workspace, &sides, &NoProgress),
             Way::Disk => Ok(count_followed(house.judge_disk(&mut following, &files))),
             Way::NextDisk => Ok(count_followed(house.judge_disk(&mut next, &files))),
@@ -372,7 +372,7 @@ fn with(path: &str, text: String) -> Files {
 fn judge_next(house: &House, files: &Files) -> (String, Option<usize>) {
     let target = Target::Tree(house.write_tree(files));
     let judged = TrackedSet::default()
-        .judge(&house.workspace, target, Release::CURRENT, &NoProgress)
+        .judge_set(&house.workspace, target, Release::CURRENT, &NoProgress)
         .unwrap();
     (said(&judged.0), judged.1)
 }
@@ -444,7 +444,7 @@ fn a_work_tree_is_followed_to_and_never_kept() {
     assert_eq!(said(&judged), whole(&house, &faulty));
     let target = Target::Tree(house.write_tree(&base()));
     let (judged, files_read) = sets
-        .judge(&house.workspace, target, Release::CURRENT, &NoProgress)
+        .judge_set(&house.workspace, target, Release::CURRENT, &NoProgress)
         .unwrap();
     assert_eq!((said(&judged), files_read), (whole(&house, &base()), None));
     assert_eq!(fs::read(house.kept_file()).unwrap(), kept);
@@ -546,8 +546,8 @@ fn a_kept_file_of_another_repository_changes_no_answer() {
     let bytes = fs::read(house.kept_file()).unwrap();
     repo.write_aside(&name, u64::MAX, |out| out.write_all(&bytes[32..]))
         .unwrap();
-    assert!(kept::read(repo, "team").is_none());
-    assert!(kept::read(repo, "").is_some());
+    assert!(kept::read_kept(repo, "team").is_none());
+    assert!(kept::read_kept(repo, "").is_some());
 }
 
 #[test]
@@ -560,7 +560,7 @@ fn a_repository_that_is_only_judged_neither_reads_nor_writes_a_kept_set() {
     house.forget();
     let target = Target::Tree(house.write_tree(&base()));
     assert_eq!(
-        sets.judge(&view, target, Release::CURRENT, &NoProgress)
+        sets.judge_set(&view, target, Release::CURRENT, &NoProgress)
             .unwrap()
             .1,
         None
