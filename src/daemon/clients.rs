@@ -527,12 +527,7 @@ mod tests {
             }
         }
 
-        fn put_report(
-            &mut self,
-            id: &str,
-            owner: Owner,
-            commit: &str,
-        ) -> Result<(), ReportRefused> {
+        fn put(&mut self, id: &str, owner: Owner, commit: &str) -> Result<(), ReportRefused> {
             self.put_sized(id, owner, commit, 100)
         }
 

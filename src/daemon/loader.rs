@@ -347,7 +347,7 @@ impl Worker {
             (Some(_), None) => None,
             (_, last) => self.find_retreat(repo, last),
         };
-        let promotion = newest.at(commit);
+        let promotion = newest.promotion_at(commit);
         let counting = promotion.or_else(|| newest.last_promotion());
 
         Standing {

@@ -113,7 +113,7 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     let owner = guard::find_owner(&app, &call.head.headers);
     app.hub
         .clients()
-        .put(&id, owner, report, bytes.len(), guard::accepted(&app))
+        .put_report(&id, owner, report, bytes.len(), guard::accepted(&app))
         .map_err(refuse_report)?;
     let body = to_json(&json!({ "version": 1, "set": status }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
@@ -133,13 +133,16 @@ async fn forget_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
     let (app, id) = (call.app, call.path.id);
     check_id(&id)?;
     let owner = guard::find_owner(&app, &call.head.headers);
-    app.hub.clients().remove(&id, owner).map_err(|kept| {
-        let status = match kept {
-            Kept::Unknown => StatusCode::NOT_FOUND,
-            Kept::Owned => StatusCode::FORBIDDEN,
-        };
-        Problem::new(status, kept.to_string())
-    })?;
+    app.hub
+        .clients()
+        .remove_client(&id, owner)
+        .map_err(|kept| {
+            let status = match kept {
+                Kept::Unknown => StatusCode::NOT_FOUND,
+                Kept::Owned => StatusCode::FORBIDDEN,
+            };
+            Problem::new(status, kept.to_string())
+        })?;
     let body = to_json(&json!({ "version": 1, "forgotten": id }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
@@ -158,7 +161,7 @@ async fn list_clients(call: Call<NoQuery>) -> Result<Response, Problem> {
         Some(name) => Some(call.app.hub.set_name(Some(&name))?),
         None => None,
     };
-    let clients = call.app.hub.clients().list(set.as_deref());
+    let clients = call.app.hub.clients().list_clients(set.as_deref());
     let body = to_json(&json!({ "version": 1, "clients": clients }))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
