@@ -80,8 +80,9 @@ class Repository:
         )
         return done.stdout.strip()
 
-    def promote(self, policies: Mapping[str, str]) -> str:
-        """Makes these, each a policy's name and its one guardrail for every call, the whole production set."""
+    def promote(self, policies: Mapping[str, str], expires: Mapping[str, str] | None = None) -> str:
+        """Makes these, each a policy's name and its one guardrail for every call, the whole production set. What
+        `expires` names ends then."""
         folder = self.path / "policies"
         folder.mkdir(exist_ok=True)
         for old in folder.iterdir():
@@ -90,6 +91,7 @@ class Repository:
             (folder / f"{name}.yaml").write_text(
                 f"apiVersion: refguard/v1\nkind: Policy\nname: {name}\nguardrails:\n  add: [{guardrail}]\n---\n"
                 f'apiVersion: refguard/v1\nkind: PolicyAttachment\npolicy: {name}\nscope: "*"\n'
+                + (f"expires: {expires[name]}\n" if expires and name in expires else "")
             )
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "a change")

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,44 @@ def test_a_proxy_follows_the_daemon_through_its_life(tmp_path: Path, ending: Cle
         "refguard: the daemon is back",
     ):
         assert said in log, proxy.tail()
+
+
+@pytest.mark.extension
+def test_what_ends_is_over_for_the_proxy_and_the_daemon_at_one_instant(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.promote({"base": "mark-a"})
+    address = f"127.0.0.1:{free_port()}"
+    ending(Daemon(repository, address))
+    settings = {"REFGUARD_URL": f"http://{address}", "REFGUARD_ENGINE": "refguard"}
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", settings))
+    proxy.until_alive()
+    proxy.until_running(first)
+
+    # Two end at one instant, after the proxy has enforced them.
+    end = datetime.fromtimestamp(int(time.time()) + 15, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = {"pilot": end, "trial": end}
+    second = repository.promote({"base": "mark-a", "pilot": "mark-b", "trial": "mark-b"}, ends)
+    assert proxy.until_running(second).listed("x-litellm-applied-guardrails") == {"mark-a", "mark-b"}
+
+    def told() -> dict[str, Any]:
+        return ask_daemon(address, "/v1/status")["sets"][0]
+
+    status = proxy.until_status("it runs", lambda status: status["commit"] == second)
+    assert status["valid_until"] == told()["valid_until"] == end
+
+    # What a call gets, by the clock that both have: never the one without the other.
+    until("it has ended", lambda: datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") >= end)
+    reply = proxy.complete()
+    assert reply.listed("x-litellm-applied-guardrails") == {"mark-a"}
+    assert (reply.headers["x-refguard-commit"], proxy.complete("block mark-b").status) == (second, 200)
+    status = proxy.until_status("nothing ends any more", lambda status: status["valid_until"] is None)
+    assert (told()["commit"], told()["instant"], told()["valid_until"]) == (second, end, None)
+
+    def reported() -> bool:
+        (client,) = ask_daemon(address, "/v1/clients")["clients"]
+        return bool(client["instant"] == end and client["commit"] == second and client["state"] == "current")
+
+    until("the daemon knows that the proxy enforces the same instant", reported)
 
 
 def test_every_worker_follows_by_itself_over_a_socket_with_a_token(tmp_path: Path, ending: Cleaning) -> None:
