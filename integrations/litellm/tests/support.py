@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+import refguard_litellm
+
 PATIENCE = 180.0
 MASTER_KEY = "sk-test-4e7b1f0c9d3a8b26"
 
@@ -173,6 +175,8 @@ class Proxy:
         self.log = folder / "proxy.log"
         environment = {
             **clean_environment(),
+            # The package that the tests import, wherever another one is installed.
+            "PYTHONPATH": str(Path(refguard_litellm.__file__).parents[1]),
             **settings,
             **(environment or {}),
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -237,6 +237,37 @@ def test_a_daemon_that_restarts_is_found_again_and_knows_its_clients(tmp_path: P
     until("it is gone", lambda: not ask_daemon(address, "/v1/clients")["clients"], patience=60)
 
 
+def test_a_commit_that_the_daemon_holds_back_is_told(tmp_path: Path, ending: Cleaning) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.promote({"base": "mark-a"})
+    daemon: Daemon = ending(Daemon(repository, "127.0.0.1:0"))
+    proxy: Proxy = ending(Proxy(tmp_path / "proxy", {"REFGUARD_URL": daemon.url}))
+    proxy.until_alive()
+    proxy.until_running(first)
+
+    # No validation stood in its way: the daemon rejects it, and serves the one before.
+    second = repository.promote({"base": "mark-a], of: [nothing"})
+    status = proxy.until_status("the daemon is behind", lambda status: status["state"] == "behind")
+    assert (status["commit"], status["serving"], status["rejected"]) == (first, True, None)
+    assert f"the daemon holds back commit {second}: " in status["held_back"]
+    reply = proxy.complete()
+    assert (reply.status, reply.headers["x-refguard-commit"], reply.headers["x-refguard-state"]) == (
+        200,
+        first,
+        "behind",
+    )
+    assert proxy.get("/refguard/readyz", key=None).json() == {"ready": True, "state": "behind"}
+    assert f"refguard: the daemon holds back commit {second}" in proxy.log.read_text(), proxy.tail()
+    address = daemon.url.removeprefix("http://")
+    told = until("the daemon hears of it", lambda: reported(address, lambda client: client["state"] == "behind"))
+    assert (told["commit"], second in told["reason"]) == (first, True)
+
+    third = repository.promote({"base": "mark-b"})
+    assert proxy.until_running(third).listed("x-litellm-applied-guardrails") == {"mark-b"}
+    status = proxy.until_status("nothing is held back", lambda status: status["state"] == "current")
+    assert status["held_back"] is None
+
+
 def reported(address: str, wanted: Callable[[Any], bool]) -> Any:
     """The one client of a daemon, if it is as wanted."""
     clients = ask_daemon(address, "/v1/clients")["clients"]

@@ -22,6 +22,7 @@ from litellm.proxy.litellm_pre_call_utils import move_guardrails_to_metadata
 from litellm.proxy.management_endpoints.policy_endpoints import endpoints as policy_pages
 from litellm.proxy.policy_engine import policy_endpoints, response_retrieval
 from litellm.proxy.policy_engine.attachment_registry import get_attachment_registry
+from litellm.proxy.policy_engine.init_policies import get_policies_summary
 from litellm.proxy.policy_engine.policy_matcher import PolicyMatcher
 from litellm.proxy.policy_engine.policy_registry import get_policy_registry
 from litellm.proxy.policy_engine.policy_resolver import PolicyResolver
@@ -321,6 +322,60 @@ def test_the_proxys_pages_answer_by_the_set(callback: RefguardCallback) -> None:
     assert sorted(PolicyResolver.get_all_resolved_policies()["child"].guardrails) == ["a", "c"]
     tested = alone(policy_pages.test_policy_matching(request=None, context=context, user_api_key_dict=key()))
     assert sorted(tested.resolved_guardrails) == ["a", "b", "c"]
+
+
+@pytest.mark.extension
+def test_the_summary_of_policies_is_of_the_set(callback: RefguardCallback) -> None:
+    assert len(get_policy_registry().list_config_policies()) == 3
+    summary: dict[str, Any] = get_policies_summary()
+    assert (summary["initialized"], summary["policy_count"], summary["attachment_count"]) == (True, 3, 4)
+    child = summary["policies"]["child"]
+    assert (child["inherit"], child["guardrails_add"], child["guardrails_remove"]) == ("base", ["c"], ["b"])
+    assert sorted(child["resolved_guardrails"]) == ["a", "c"]
+    assert [found["policy"] for found in summary["attachments"]] == ["base", "piped", "child", "piped"]
+    assert summary["attachments"][2]["teams"] == ["health-*"]
+
+
+@pytest.mark.extension
+def test_policies_that_are_applied_by_name_are_of_the_set(callback: RefguardCallback) -> None:
+    """As LiteLLM's pages try policies on texts."""
+    seen: list[str] = []
+
+    class Noting(CustomGuardrail):
+        async def apply_guardrail(
+            self, inputs: Any, request_data: Any, input_type: Any, logging_obj: Any = None
+        ) -> Any:
+            seen.append(str(self.guardrail_name))
+            return inputs
+
+    litellm.callbacks[:] = [Noting(guardrail_name=name) for name in "abcd"]
+
+    def apply(*names: str) -> list[str]:
+        seen.clear()
+        asked = policy_pages.apply_policies(list(names), {"texts": ["hello"]}, {}, "request", None)  # type: ignore[arg-type]
+        assert alone(asked)["guardrail_errors"] == []
+        return sorted(seen)
+
+    assert apply("child") == ["a", "c"]
+    assert apply("base", "piped") == ["a", "b", "d"]
+    # Policies of an earlier set are gone with it.
+    enforce(callback, core_bundle("c2", "d"))
+    litellm.callbacks[:] = [Noting(guardrail_name=name) for name in "abcd"]
+    assert (apply("d-policy"), apply("child")) == (["d"], [])
+
+
+def test_a_reader_is_refused_before_the_first_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that none takes an empty set for one in which nothing is guarded."""
+    start(monkeypatch)
+    asked = policy_pages.apply_policies(["base"], {"texts": ["hello"]}, {}, "request", None)  # type: ignore[arg-type]
+    for story in (asked, _summary()):
+        with pytest.raises(HTTPException) as raised:
+            alone(story)
+        assert raised.value.status_code == 503
+
+
+async def _summary() -> Any:
+    return get_policies_summary()
 
 
 @pytest.mark.extension

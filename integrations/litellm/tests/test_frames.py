@@ -195,10 +195,15 @@ def provider(folder: Path) -> Iterator[Provider]:
         server.shutdown()
 
 
-def say(socket: Connection, text: str) -> Any:
+def say(socket: Connection, text: str, **more: Any) -> Any:
     """What comes back for a message: the provider's answer, or an error."""
-    socket.send(json.dumps({"type": "response.create", "model": "m", "input": text}))
+    socket.send(json.dumps({"type": "response.create", "model": "m", "input": text, **more}))
     return json.loads(socket.recv(timeout=60))
+
+
+def is_refused(answer: Any, reason: str) -> bool:
+    """Whether a message came back as an error of that reason."""
+    return bool(answer["type"] == "error") and reason in json.dumps(answer)
 
 
 @pytest.mark.skipif(not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program")
@@ -236,6 +241,63 @@ def test_each_message_of_an_open_socket_is_seen(tmp_path: Path) -> None:
                 assert "this proxy has lost the guardrail mark-a" in json.dumps(refused), refused
             for text, was_sent in (("one", True), ("two", False), ("three", True), ("five", False), ("six", False)):
                 assert upstream.was_sent(text) == was_sent, (text, upstream.sent)
+        finally:
+            followed.kill()
+            daemon.kill()
+
+
+# What a message says of guardrails beside its text, in each form that LiteLLM takes, and which guardrails it then has
+# on a socket that was opened under `mark-a`, after a swap to `mark-b`.
+PICKS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "nothing": ({}, ("mark-a",)),
+    "a name": ({"guardrails": ["mark-b"]}, ("mark-a", "mark-b")),
+    "settings": ({"guardrails": [{"mark-b": {"threshold": 1}}]}, ("mark-a", "mark-b")),
+    "settings of its own": ({"guardrails": [{"mark-a": {"threshold": 1}}]}, ("mark-a",)),
+    "a policy": ({"policies": ["base"]}, ("mark-a", "mark-b")),
+    "a policy and settings": (
+        {"policies": ["base"], "guardrails": [{"mark-a": {}}, {"mark-b": {"threshold": 1}}]},
+        ("mark-a", "mark-b"),
+    ),
+    "settings in metadata": ({"litellm_metadata": {"guardrails": [{"mark-b": {}}]}}, ("mark-a", "mark-b")),
+}
+
+
+@pytest.mark.skipif(not os.environ.get("REFGUARD_BIN"), reason="REFGUARD_BIN does not name the refguard program")
+@pytest.mark.skipif(not proxy._shows_frames(), reason="this LiteLLM shows no guardrail what is sent over the socket")
+def test_a_message_only_adds_to_what_its_socket_was_opened_with(tmp_path: Path) -> None:
+    """Whatever it names and in whatever form, also after a swap, and when a guardrail is lost."""
+    repository = Repository(tmp_path / "repository")
+    commit = repository.promote({"base": "mark-a"})
+    daemon = Daemon(repository, "127.0.0.1:0")
+    with provider(tmp_path) as upstream:
+        followed = Proxy(
+            tmp_path / "proxy",
+            {"REFGUARD_URL": daemon.url},
+            environment={"UPSTREAM": upstream.url, "SSL_CERT_FILE": str(upstream.certificate)},
+            callbacks=("guards.switch", "refguard_litellm.proxy.callback"),
+            files={"guards.py": OPEN_GUARDS},
+        )
+        try:
+            followed.until_alive()
+            followed.until_running(commit)
+            with followed.open_socket("/v1/responses") as socket:
+                assert say(socket, "hello, one")["type"] == "response.completed"
+                followed.until_running(repository.promote({"base": "mark-b"}))
+                for form, (picks, has) in PICKS.items():
+                    assert say(socket, f"hello, {form}", **picks)["type"] == "response.completed", form
+                    for name in ("mark-a", "mark-b"):
+                        answer = say(socket, f"block {name}, {form}", **picks)
+                        assert is_refused(answer, f"blocked by {name}") == (name in has), (form, answer)
+                # A guardrail that the opening wanted is lost: nothing passes, in whatever form it is named.
+                followed.complete("lose mark-a")
+                for form, (picks, _) in PICKS.items():
+                    answer = say(socket, f"lost, {form}", **picks)
+                    assert is_refused(answer, "this proxy has lost the guardrail mark-a"), (form, answer)
+            assert not upstream.was_sent("block mark-a") and not upstream.was_sent("lost, ")
+            # A socket of the set that runs does not need it.
+            with followed.open_socket("/v1/responses") as socket:
+                assert say(socket, "hello, after")["type"] == "response.completed"
+                assert is_refused(say(socket, "block mark-b, after"), "blocked by mark-b")
         finally:
             followed.kill()
             daemon.kill()
