@@ -131,6 +131,68 @@ fn a_database_without_policies_is_refused() {
 }
 
 #[test]
+fn a_version_whose_time_cannot_be_right_has_the_time_that_the_import_says() {
+    let row = |name: &str, number: u8, status: &str, time: &str| {
+        format!(
+            r#"{{"policy_name": "{name}", "version_number": {number}, "version_status": "{status}",
+                "guardrails_add": ["g"], "created_at": "{time}", "created_by": "ada"}}"#
+        )
+    };
+    let times = |home: &TestRepo, rows: &[String]| -> (String, Vec<String>) {
+        home.write("p.json", &format!("[{}]", rows.join(", ")))
+            .write("a.json", r#"[{"policy_name": "p", "scope": "*"}]"#);
+        let files = ["--policies", "p.json", "--attachments", "a.json"];
+        let line = [&["import", "litellm"], &files[..], &["-o", "mine"]].concat();
+        let said = home.run(line).ok().to_owned();
+        let made = [
+            "for-each-ref",
+            "--format=%(refname:short) %(authordate:short)",
+        ];
+        let dates = home.git([&["-C", "mine"], &made[..], &["refs/heads"]].concat());
+        (said, dates.lines().map(str::to_owned).collect())
+    };
+
+    // The first version tells none, the second one before 1970, and a draft of another policy none.
+    let home = TestRepo::plain();
+    let rows = [
+        row("p", 1, "published", "soon"),
+        row("p", 2, "published", "2026-02-01T00:00:00Z"),
+        row("p", 3, "production", "1960-01-01T00:00:00Z"),
+        row("q", 1, "draft", "9999-12-31T00:00:00Z"),
+    ];
+    let (said, dates) = times(&home, &rows);
+    for sentence in [
+        "version 1 of `p` has no time that can be right, and nor has a version before it: its \
+         commit has the earliest time",
+        "version 3 of `p` has no time that can be right: its commit has the time of the version \
+         before it",
+        "version 1 of `q` has no time that can be right, and nor has a version before it: its \
+         commit has the latest time",
+    ] {
+        assert!(said.contains(sentence), "{said}");
+    }
+    let log = ["-C", "mine", "log", "--format=%as", "main"];
+    assert!(
+        home.git(log).lines().all(|day| day == "2026-02-01"),
+        "{}",
+        home.git(log)
+    );
+    assert!(
+        dates.contains(&"draft/q-1 2026-02-01".to_owned()),
+        "{dates:?}"
+    );
+
+    // Where no row tells a time, it is that of the import, and not the year 1970.
+    let home = TestRepo::plain();
+    let rows = [row("p", 1, "production", "soon"), row("q", 1, "draft", "")];
+    let (_, dates) = times(&home, &rows);
+    assert!(
+        !dates.is_empty() && dates.iter().all(|date| !date.contains("1970")),
+        "{dates:?}"
+    );
+}
+
+#[test]
 fn a_database_becomes_commits_and_branches() {
     let home = TestRepo::plain();
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/litellm");

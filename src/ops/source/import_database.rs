@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use refguard_core::document::Finding;
 use refguard_core::interop::{self, Commit as DatabaseCommit, DatabaseImport, Draft};
 
@@ -75,11 +76,11 @@ pub fn import_litellm_database(
     import::write_new(out, &[])?;
     let repo = Repo::create_repository(out, &GitEnv::from_process())?;
     repo.name_publish_branch("main")?;
-    let mut history = dated_history(&commits);
+    let mut history = dated_history(&commits, Timestamp::now().as_second());
     add_editor_files(&mut history)?;
     let ids = repo.import_history(&RefName::of_branch("main")?, &history)?;
-    let drafts = match ids.last() {
-        Some(tip) => branch_drafts(&repo, *tip, drafts)?,
+    let drafts = match ids.last().zip(history.last()) {
+        Some((tip, last)) => branch_drafts(&repo, *tip, last.author.time.seconds, drafts)?,
         None => Vec::new(),
     };
     let (promotion, refused) = match production.and_then(|index| ids.get(index)) {
@@ -105,8 +106,14 @@ pub fn import_litellm_database(
     })
 }
 
-/// Makes a branch of each draft, on what the import published; what they are called.
-fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<String>> {
+/// Makes a branch of each draft, on what the import published, whose time in seconds a draft has
+/// that tells none of its own; what they are called.
+fn branch_drafts(
+    repo: &Repo,
+    tip: CommitId,
+    tip_seconds: i64,
+    drafts: Vec<Draft>,
+) -> Result<Vec<String>> {
     let mut taken = BTreeSet::new();
     let mut made = Vec::new();
     for draft in drafts {
@@ -133,7 +140,8 @@ fn branch_drafts(repo: &Repo, tip: CommitId, drafts: Vec<Draft>) -> Result<Vec<S
             ),
             files: vec![(draft.path, Some(text))],
         };
-        repo.import_branch(&RefName::of_branch(&name)?, tip, &new_history(&commit))?;
+        let draft_history = new_history(&commit, tip_seconds);
+        repo.import_branch(&RefName::of_branch(&name)?, tip, &draft_history)?;
         made.push(format!(
             "{} version {}: branch `{name}`",
             draft.policy, draft.version
@@ -162,15 +170,13 @@ fn promote_import(out: &Path, commit: CommitId) -> Result<(Option<u64>, Vec<Stri
 }
 
 /// The commits in git's words; one without a time has that of the one before it, the first ones
-/// that of the first that has any.
-fn dated_history(commits: &[DatabaseCommit]) -> Vec<NewHistory> {
-    let mut time = commits.iter().find_map(|commit| commit.time);
+/// that of the first that has any, and all of them `now`, in seconds, where none has one.
+fn dated_history(commits: &[DatabaseCommit], now: i64) -> Vec<NewHistory> {
+    let seconds_of = |commit: &DatabaseCommit| commit.time.map(|time| time.as_second());
+    let mut seconds = commits.iter().find_map(seconds_of).unwrap_or(now);
     let dated = commits.iter().map(|commit| {
-        time = commit.time.or(time);
-        new_history(&DatabaseCommit {
-            time,
-            ..commit.clone()
-        })
+        seconds = seconds_of(commit).unwrap_or(seconds);
+        new_history(commit, seconds)
     });
     dated.collect()
 }
@@ -190,7 +196,8 @@ fn add_editor_files(history: &mut [NewHistory]) -> Result<()> {
     Ok(())
 }
 
-fn new_history(commit: &DatabaseCommit) -> NewHistory {
+/// One commit in git's words; `otherwise` are the seconds of one that has no time.
+fn new_history(commit: &DatabaseCommit, otherwise: i64) -> NewHistory {
     let who = commit
         .author
         .clone()
@@ -201,7 +208,7 @@ fn new_history(commit: &DatabaseCommit) -> NewHistory {
     } else {
         String::new()
     };
-    let seconds = commit.time.map_or(0, |time| time.as_second());
+    let seconds = commit.time.map_or(otherwise, |time| time.as_second());
     NewHistory {
         author: Person {
             name: who,

@@ -175,19 +175,32 @@ impl Group {
             .sort_by_key(|version| (!version.from_config, version.number, version.time));
         self.production =
             served.and_then(|span| self.versions.iter().position(|v| v.doc.name.span == span));
-        // A clock that went back does not put a version before an older one.
+        self.settle_times(reader);
+    }
+
+    /// Gives a version without a time, or with one that is older than the version before it, the
+    /// time of that one, and says so.
+    fn settle_times(&mut self, reader: &mut ConfigReader<'_>) {
         let mut latest = None;
 
         for version in &mut self.versions {
-            if version.time.is_some() && version.time < latest {
-                let name = &version.doc.name;
-                let what =
-                    "is older than the version before it: its commit has the time of that one";
-                let said =
-                    mended_row::report_row(reader.file, name.span, name, version.number, what);
+            let name = &version.doc.name;
+            let went_back = version.time.is_some() && version.time < latest;
+            let said = match version.odd_time {
+                None if went_back => Some((name.span, mended_row::OLDER)),
+                None => None,
+                Some(span) if latest.is_some() => Some((span, mended_row::TIMELESS)),
+                Some(span) if version.state == State::Draft => {
+                    Some((span, mended_row::TIMELESS_DRAFT))
+                }
+                Some(span) => Some((span, mended_row::TIMELESS_FIRST)),
+            };
+            if let Some((span, what)) = said {
+                let said = mended_row::report_row(reader.file, span, name, version.number, what);
                 reader.push_finding(said);
             }
 
+            // A clock that went back does not put a version before an older one.
             latest = latest.max(version.time);
             version.time = latest;
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::document::{Dimension, Node, NodeValue, Spanned};
+use crate::document::{Dimension, Node, NodeValue, Span, Spanned};
 use crate::interop::config::{ConfigReader, attachment, is_null, policy};
 use crate::interop::model::{AttachmentDoc, PolicyDoc};
 use crate::interop::python::{self, Scalar};
@@ -34,6 +34,8 @@ pub(super) struct Version {
     pub from_config: bool,
     pub author: Option<String>,
     pub time: Option<Timestamp>,
+    /// Where the row has a time that cannot be right.
+    pub odd_time: Option<Span>,
 }
 
 /// The rows of `key`, or of a bare list.
@@ -104,35 +106,34 @@ pub(super) fn read_version(reader: &mut ConfigReader<'_>, row: &Node) -> Option<
             .and_then(Node::text)
             .and_then(clean_author),
         time: get("created_at").and_then(Node::text).and_then(parse_time),
+        odd_time: None,
     };
 
     mend_version(reader, row, &mut version);
     Some(version)
 }
 
-/// Says of a row what it does not tell, where it has the field. What the config defines has no
-/// author and no time.
+/// Says of a row that it has no author, and notes that it has no time, where it has the field. What
+/// the config defines has neither.
 fn mend_version(reader: &mut ConfigReader<'_>, row: &Node, version: &mut Version) {
     if version.from_config {
         return;
     }
 
-    let place = |key: &str| row.get(key).map_or(version.doc.name.span, |node| node.span);
-    let mut say = |key: &str, what: &str| {
+    if let Some(node) = row.get("created_by").filter(|_| version.author.is_none()) {
         let (name, number) = (&version.doc.name, version.number);
-        let said = mended_row::report_row(reader.file, place(key), name, number, what);
-        reader.push_finding(said);
-    };
-
-    if version.author.is_none() && row.get("created_by").is_some() {
-        say("created_by", "has no author: its commit is by `litellm`");
+        let what = "has no author: its commit is by `litellm`";
+        reader.push_finding(mended_row::report_row(
+            reader.file,
+            node.span,
+            name,
+            number,
+            what,
+        ));
     }
 
-    if version.time.is_none() && row.get("created_at").is_some() {
-        say(
-            "created_at",
-            "has no time that can be right: its commit has the time of the version before it",
-        );
+    if version.time.is_none() {
+        version.odd_time = row.get("created_at").map(|node| node.span);
     }
 }
 

@@ -10,8 +10,9 @@ pub static RULE: Rule = Rule {
     since: Rule::SINCE_0_2,
     summary: "the versions of a LiteLLM database say who made them and when",
     why: "Each version becomes a commit with its author and its time. A row without an author, or \
-        with one that git cannot take, is a commit of `litellm`; one without a readable time, from \
-        before 1970 or from after 2100, has the time of the version before it.",
+        with one that git cannot take, is a commit of `litellm`; one whose time cannot be read, is \
+        before 1970 or after 2100, has the time of the version before it; without any before it, \
+        a time of the other commits; and where no row tells a time, that of the import.",
     bad: &[
         (
             "policies.json",
@@ -39,6 +40,22 @@ pub static RULE: Rule = Rule {
         ),
     ],
 };
+
+/// A version whose row is older than the one before it.
+pub(in crate::interop) const OLDER: &str =
+    "is older than the version before it: its commit has the time of that one";
+
+/// A version without a time, after one that has one.
+pub(in crate::interop) const TIMELESS: &str =
+    "has no time that can be right: its commit has the time of the version before it";
+
+/// A version without a time, and without a version before it that has one.
+pub(in crate::interop) const TIMELESS_FIRST: &str = "has no time that can be right, and nor has a \
+    version before it: its commit has the earliest time of all, or that of this import";
+
+/// The same of a draft.
+pub(in crate::interop) const TIMELESS_DRAFT: &str = "has no time that can be right, and nor has a \
+    version before it: its commit has the latest time of all, or that of this import";
 
 /// What of a row was mended.
 pub(in crate::interop) fn report_row(
