@@ -212,6 +212,20 @@ class Proxy:
     def post(self, path: str, body: Any) -> Reply:
         return self._ask(path, json.dumps(body).encode(), MASTER_KEY)
 
+    def post_without_key(self, path: str, body: Any) -> Reply:
+        return self._ask(path, json.dumps(body).encode(), None)
+
+    def post_form(self, path: str, fields: Mapping[str, str], content: str) -> Reply:
+        """Sends a form with fields, and a file of that content under each name that LiteLLM looks for one."""
+        parts = [f'content-disposition: form-data; name="{name}"\r\n\r\n{text}' for name, text in fields.items()]
+        file = 'filename="f.wav"\r\ncontent-type: audio/wav'
+        parts += [
+            f'content-disposition: form-data; name="{name}"; {file}\r\n\r\n{content}'
+            for name in ("file", "image", "video")
+        ]
+        form = "".join(f"--x\r\n{part}\r\n" for part in parts) + "--x--\r\n"
+        return self._ask(path, form.encode(), MASTER_KEY, "multipart/form-data; boundary=x")
+
     def send(self, method: str, path: str, body: Any = None) -> Reply:
         """A request of any method."""
         return self._ask(path, None if body is None else json.dumps(body).encode(), MASTER_KEY, method=method)

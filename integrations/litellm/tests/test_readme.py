@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from test_endpoints import GUARDED, PASSED
+from test_endpoints import COUNTED, GUARDED, PASSED, QUEUE, TEXTLESS, UNGUARDED
 
 HERE = Path(__file__).parent
 README = HERE.parent.joinpath("README.md").read_text()
@@ -37,10 +37,11 @@ def test_each_endpoint_of_the_table_is_tried(row: list[str]) -> None:
 
 
 def test_each_endpoint_that_is_tried_is_in_the_table() -> None:
-    said = " ".join(row[0] for row in ENDPOINTS)
-    for path in (*GUARDED, *PASSED):
-        plain = re.sub(r"(?<=/models/)m(?=:)", "…", path.partition("?")[0])
-        is_there = f"`{plain}`" in said or path == "/through" or f"`/{plain.split('/')[1]}/…`" in said
+    said = {path for row in ENDPOINTS for path in re.findall(r"`(/[^`]+)`", row[0])}
+    patterns = [re.compile(re.escape(path).replace("…", r"[\w./-]+")) for path in said]
+    for path in (*GUARDED, *PASSED, *UNGUARDED, *COUNTED, *TEXTLESS, QUEUE):
+        plain = re.sub(r"^/(engines|openai/deployments)/m(?=/)", "/v1", path.partition("?")[0])
+        is_there = path == "/through" or any(pattern.fullmatch(plain) for pattern in patterns)
         assert is_there, f"README.md does not say what happens at {path}"
 
 

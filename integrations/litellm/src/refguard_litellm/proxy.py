@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import litellm
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.core_helpers import get_or_create_metadata_bucket
@@ -48,6 +49,8 @@ _TOOL_CALL = "call_mcp_tool"
 _DATABASE_SECONDS = 5.0
 # What LiteLLM calls a websocket of `/v1/responses`.
 _FRAMES = "_aresponses_websocket"
+# Where calls of models wait for their turn, by their `priority`.
+_QUEUE = "/queue/chat/completions"
 # The opening of a realtime session.
 _REALTIME = "_arealtime"
 
@@ -379,8 +382,23 @@ def add_paths(app: FastAPI, callback: RefguardCallback) -> None:
             "/refguard/shadow", compared, methods=["GET"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)]
         )
     app.add_api_route("/refguard/readyz", readyz, methods=["GET"], tags=["refguard"])
+    if comparison is None:
+        _refuse_queue(app)
     if callback.dashboard is not None:
         add_routes(app, callback.dashboard)
+
+
+def _refuse_queue(app: FastAPI) -> None:
+    """Stands before the one path to models on which LiteLLM runs no guardrail and no hook, and matches no policy."""
+    from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
+
+    async def refuse() -> None:
+        reason = f"no guardrail of a policy runs on `{_QUEUE}`: use `/v1/chat/completions`"
+        raise HTTPException(status_code=403, detail={"error": f"refguard: {reason}"})
+
+    app.router.routes.insert(
+        0, APIRoute(_QUEUE, refuse, methods=["POST"], tags=["refguard"], dependencies=[Depends(user_api_key_auth)])
+    )
 
 
 def _loaded() -> RefguardCallback:
