@@ -258,3 +258,34 @@ fn a_hand_that_moves_production_launders_no_loss() {
         "{message}"
     );
 }
+
+#[test]
+fn a_lost_invariant_is_shown_by_a_team_of_the_catalog() {
+    let repo = guarded();
+    let invariant = |except: &str| {
+        format!(
+            "apiVersion: refguard/v1\nkind: Invariant\nname: masked\nfor: {{teams: [\"health-*\"]}}\n\
+             {except}require: [pii]\n"
+        )
+    };
+    let catalog = "apiVersion: refguard/v1\nkind: Catalog\nteams: [health-eu, health-us, eu]\n";
+    repo.write("catalog.yaml", catalog)
+        .write("invariants/masked.yaml", &invariant(""))
+        .commit("an invariant");
+    repo.run(["promote"]).ok();
+
+    for (except, team) in [
+        ("except: {teams: [\"health-e*\"]}\n", "health-eu"),
+        ("except: {teams: [\"health-u*\"]}\n", "health-us"),
+    ] {
+        repo.write("invariants/masked.yaml", &invariant(except));
+        let said = repo.run(["diff"]).ok();
+        assert!(
+            said.contains(&format!("for example of a request with team `{team}`")),
+            "{said}"
+        );
+    }
+    repo.remove("invariants/masked.yaml");
+    let said = repo.run(["diff"]).ok();
+    assert!(said.contains("with team `health-eu`"), "{said}");
+}

@@ -37,8 +37,7 @@ impl ExampleNames {
         for (dimension, known) in names.dimensions.iter_mut() {
             let catalogs = world.sides.iter().rev().map(|side| &side.set.catalog);
             let lists = catalogs.filter_map(|catalog| catalog.values[dimension].as_deref());
-            known.catalog = catalog_values(lists);
-            known.catalog.sort_unstable();
+            known.learn_catalog(lists);
         }
 
         let attached = world
@@ -107,6 +106,31 @@ impl KnownValues {
             }
             Pattern::Prefix(prefix) => self.generic_value(prefix),
         }
+    }
+
+    /// Takes the names that a catalog has.
+    pub(super) fn learn_catalog<'p>(&mut self, lists: impl Iterator<Item = &'p [Arc<str>]>) {
+        self.catalog = catalog_values(lists);
+        self.catalog.sort_unstable();
+    }
+
+    /// A name of the catalog that a prefix matches, and no longer pattern does.
+    pub(super) fn catalog_name(&self, pattern: &Pattern) -> Option<&str> {
+        let Pattern::Prefix(prefix) = pattern else {
+            return None;
+        };
+        let start = self.catalog.partition_point(|value| **value < **prefix);
+        let names = self.catalog.iter().skip(start).map(|value| &**value);
+        names
+            .take_while(|name| name.starts_with(&**prefix))
+            .find(|name| !self.is_told_apart(name, prefix))
+    }
+
+    /// A value that the pattern matches, and no longer pattern does: of the catalog, if there is
+    /// one.
+    pub(super) fn natural_of(&self, pattern: &Pattern) -> String {
+        let named = self.catalog_name(pattern).map(str::to_owned);
+        named.unwrap_or_else(|| self.generic_of(pattern))
     }
 
     /// A value that the pattern matches, and no longer pattern does.

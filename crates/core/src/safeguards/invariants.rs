@@ -17,14 +17,15 @@ pub(super) fn compare_invariants(
     budget: &Budget,
     diff: &mut SafeguardDiff,
 ) {
-    for lost in lost_invariants(&base.invariants, &head.invariants, budget) {
+    let catalogs = [&base.catalog, &head.catalog];
+    for lost in lost_invariants(&base.invariants, &head.invariants, &catalogs, budget) {
         if let Some(invariant) = base.invariants.get(lost.index) {
             diff.note_change(true, invariant_change(invariant, lost_words(&lost)));
         }
     }
 
     // Only a request that shows it makes a gain: what the budget left open may be no gain at all.
-    let gained = lost_invariants(&head.invariants, &base.invariants, budget);
+    let gained = lost_invariants(&head.invariants, &base.invariants, &catalogs, budget);
     for gained in gained.iter().filter(|gained| gained.witness.is_some()) {
         if let Some(invariant) = head.invariants.get(gained.index) {
             diff.note_change(

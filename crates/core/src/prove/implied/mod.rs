@@ -39,7 +39,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use self::requests::{Classes, InvariantScope, Region, Relation};
 use crate::document::{Dimension, PerDimension};
 use crate::effect::Budget;
-use crate::policy::{Context, Invariant, Targets};
+use crate::policy::{Catalog, Context, Invariant, Targets};
 
 /// Bits that the requests of one question may take; a question that needs more is not answered.
 const MAX_BITS: usize = 1 << 30;
@@ -68,10 +68,12 @@ pub enum LostPromise {
 
 /// The invariants of `base` that those of `head` together do not imply, in the order of `base`:
 /// over all requests, and over all assignments of guardrails to them. What the budget does not
-/// allow to be shown counts as lost.
+/// allow to be shown counts as lost. Requests that show a loss have names of the catalogs where
+/// these fit.
 pub fn lost_invariants(
     base: &[Invariant],
     head: &[Invariant],
+    catalogs: &[&Catalog],
     budget: &Budget,
 ) -> Vec<LostInvariant> {
     let kept: FxHashSet<_> = head.iter().map(invariant_identity).collect();
@@ -82,7 +84,7 @@ pub fn lost_invariants(
         .enumerate()
         .filter(|(_, invariant)| !kept.contains(&invariant_identity(invariant)));
     open.filter_map(|(index, invariant)| {
-        let (promise, witness) = first_lost(invariant, &demands, budget)?;
+        let (promise, witness) = first_lost(invariant, &demands, catalogs, budget)?;
         Some(LostInvariant {
             index,
             promise: promise.into(),
@@ -112,13 +114,14 @@ fn invariant_identity(invariant: &Invariant) -> impl Eq + std::hash::Hash + '_ {
 fn first_lost<'a>(
     invariant: &'a Invariant,
     demands: &Demands<'a>,
+    catalogs: &[&Catalog],
     budget: &Budget,
 ) -> Option<(Promise<'a>, Option<Context>)> {
     promises_of(invariant).find_map(|promise| {
         let escape = || {
             let question = Question::new(invariant, promise, demands, budget)?;
             let region = question.find_escape(budget)?;
-            Ok(region.map(|region| question.find_witness(&region)))
+            Ok(region.map(|region| question.find_witness(&region, catalogs)))
         };
 
         match escape() {
@@ -454,20 +457,21 @@ impl<'a> Question<'a> {
     }
 
     /// A request of a region.
-    fn find_witness(&self, region: &Region) -> Option<Context> {
-        let known = self
-            .classes
-            .as_ref()
-            .map(|_, classes| classes.known_values());
+    fn find_witness(&self, region: &Region, catalogs: &[&Catalog]) -> Option<Context> {
+        let known = self.classes.as_ref().map(|dimension, classes| {
+            let lists = catalogs.iter().rev();
+            classes.known_values(lists.filter_map(|it| it.values[dimension].as_deref()))
+        });
         let value = |dimension: Dimension| -> Option<String> {
-            let pattern =
-                self.classes[dimension].most_natural(region.values[dimension].as_ref()?)?;
-            (!pattern.is_any()).then(|| known[dimension].generic_of(pattern))
+            let (classes, known) = (&self.classes[dimension], &known[dimension]);
+            let pattern = classes.most_natural(region.values[dimension].as_ref()?, known)?;
+            (!pattern.is_any()).then(|| known.natural_of(pattern))
         };
 
+        let (tag_classes, known_tags) = (&self.classes[Dimension::Tag], &known[Dimension::Tag]);
         let tags = region.some_tags.iter().map(|list| {
-            let pattern = self.classes[Dimension::Tag].most_natural(list)?;
-            Some(known[Dimension::Tag].generic_of(pattern))
+            let pattern = tag_classes.most_natural(list, known_tags)?;
+            Some(known_tags.natural_of(pattern))
         });
         let mut tags: Vec<String> = tags.collect::<Option<_>>()?;
         tags.sort_unstable();

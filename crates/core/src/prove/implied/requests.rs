@@ -12,6 +12,8 @@
 //!
 //! This module must not know promises or guardrails.
 
+use std::sync::Arc;
+
 use fixedbitset::FixedBitSet;
 
 use super::super::cone::{any_value, text_order};
@@ -60,17 +62,27 @@ impl Classes {
         matched
     }
 
-    /// The class whose values say most to a person: a name before a prefix.
-    pub(super) fn most_natural(&self, classes: &FixedBitSet) -> Option<&Pattern> {
+    /// The class whose values say most to a person: a name, then a prefix of a catalogued one.
+    pub(super) fn most_natural(
+        &self,
+        classes: &FixedBitSet,
+        known: &KnownValues,
+    ) -> Option<&Pattern> {
         let members = || classes.ones().filter_map(|class| self.patterns.get(class));
         members()
             .find(|pattern| matches!(pattern, Pattern::Exact(_)))
+            .or_else(|| members().find(|pattern| known.catalog_name(pattern).is_some()))
             .or_else(|| members().next())
     }
 
-    pub(super) fn known_values(&self) -> KnownValues {
+    /// Its patterns, and the names that catalogs have.
+    pub(super) fn known_values<'c>(
+        &self,
+        lists: impl Iterator<Item = &'c [Arc<str>]>,
+    ) -> KnownValues {
         let mut known = KnownValues::default();
         known.learn_values(&self.patterns);
+        known.learn_catalog(lists);
         known
     }
 }
