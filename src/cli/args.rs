@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::completion;
 use super::shell::Shell;
-use crate::ops::{LogSelection, Source, Workspace, budget_within, parse_time};
+use crate::ops::{LogSelection, Source, TimeBox, Workspace, budget_within, parse_time};
 use crate::output::{Format, Style};
 
 /// When to use colour.
@@ -416,6 +416,11 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 impl BudgetArgs {
     pub(super) fn budget(&self) -> Budget {
         self.budget.map_or_else(Budget::default, budget_within)
+    }
+
+    /// The time for all of an answer, from now on.
+    pub(super) fn time_box(&self, default: Duration) -> TimeBox {
+        TimeBox::begin(self.budget.unwrap_or(default))
     }
 }
 

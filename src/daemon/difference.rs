@@ -16,7 +16,7 @@ use refguard_core::resolve::Engine;
 use super::history::{History, NoHistory};
 use super::notes::lock_unpoisoned;
 use super::past::{Change, Difference, DifferenceKey, PastSet};
-use crate::ops::{Source, Workspace, budget_within, safeguards_between};
+use crate::ops::{Source, TimeBox, Workspace, budget_within, safeguards_between};
 
 /// Time for an analysis.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -120,7 +120,7 @@ impl History {
                 Some(tip),
                 &Source::At(head.clone()),
                 Timestamp::now(),
-                &budget_within(PATIENCE),
+                TimeBox::begin(PATIENCE),
                 Detail::READABLE,
                 None,
             )?),

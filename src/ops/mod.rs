@@ -29,7 +29,7 @@ pub use change::rollback::{RollbackPlan, RollbackRequest};
 pub use change::safeguards::safeguards_between;
 #[cfg(feature = "daemon")]
 pub(crate) use change::timing::latest_honest;
-pub use change::weaken::budget_within;
+pub use change::weaken::{TimeBox, budget_within};
 pub use history::address::{Address, Which};
 pub use history::blame::{Blame, BlameEvent, BlameKind, BlameRequest, SkippedEntry};
 pub use history::compare::Compared;

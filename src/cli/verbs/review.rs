@@ -1,5 +1,7 @@
 //! `refguard review`
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -11,13 +13,17 @@ use crate::cli::{print, progress};
 use crate::ops::{PRODUCTION, Source};
 use crate::output::{self, LinkTemplate, PlaceLinks};
 
+/// The time for all of a review, where none is typed.
+const PATIENCE: Duration = Duration::from_millis(4500);
+
 /// Put together what a reviewer needs to know of a change
 ///
 /// A verdict in one line; who loses and gains what, in names of the catalog; safeguards that are
 /// lost; findings that are new; failed tests by cause; what the gates would say; whom to ask. Then
 /// what is gained or stays, and the exact regions of requests. BASE is taken where the change
 /// began, so what was merged since is no part of it. Without arguments: the publish branch against
-/// the work tree. Exit 1: the set after has an error or a failed test.
+/// the work tree. Takes five seconds at most, or `--budget`, and says what was left out. Exit 1: the
+/// set after has an error or a failed test.
 ///
 /// Example: refguard review origin/main HEAD --format markdown
 #[derive(Debug, Args)]
@@ -66,7 +72,7 @@ pub(in crate::cli) struct ReviewArgs {
 
 pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
     let head = Source::of_head(args.head.as_deref(), args.staged);
-    let (budget, detail) = (args.budget.budget(), args.detail.detail());
+    let (time, detail) = (args.budget.time_box(PATIENCE), args.detail.detail());
     let rows = match args.logs.is_empty() {
         true => None,
         false => Some(args.rows.log_selection(args.logs.clone())?),
@@ -82,7 +88,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReviewArgs) -> Result<Exit> {
             args.base.as_deref(),
             &head,
             now,
-            &budget,
+            time,
             detail,
             rows.as_ref(),
         )

@@ -460,9 +460,9 @@ pub(in crate::ops) fn foresee(
             .map(GateWord::of),
     );
     if let Some((engine, report)) = after {
-        verdict
-            .words
-            .extend(crate::ops::change::weaken::invariants(engine, now));
+        let budget = comparisons.budget_until(1.0);
+        let broken = crate::ops::change::weaken::invariants_within(engine, now, &budget);
+        verdict.words.extend(broken);
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
         let after = engine.set();

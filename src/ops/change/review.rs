@@ -23,13 +23,17 @@ use serde::Serialize;
 use crate::ops::change::gates;
 use crate::ops::change::replay::replay_logs;
 use crate::ops::change::safeguards::SafeguardComparisons;
-use crate::ops::change::weaken;
+use crate::ops::change::weaken::{self, TimeBox};
 use crate::ops::source::load::{self, NoProgress};
 use crate::ops::{
     EnvironmentState, GateWord, Judged, LogSelection, Says, Source, TestOptions, TestReport,
     TrackedSet, VersionHistory, Workspace, run_tests,
 };
 use crate::repo::{CommitId, TreeId};
+
+/// The shares of the time after which the analysis, and the names of the catalog, have to end.
+const IMPACT_ENDS: f64 = 0.6;
+const NAMES_END: f64 = 0.8;
 
 /// What a change comes to.
 #[derive(Debug)]
@@ -207,7 +211,7 @@ impl Review {
 }
 
 impl Workspace {
-    /// Works a review out. Without a BASE: the publish branch.
+    /// Works a review out, within one time for all of it. Without a BASE: the publish branch.
     ///
     /// # Errors
     /// Where a set cannot be read at all.
@@ -216,7 +220,7 @@ impl Workspace {
         base: Option<&str>,
         head: &Source,
         now: Timestamp,
-        budget: &Budget,
+        time: TimeBox,
         detail: Detail,
         logs: Option<&LogSelection>,
     ) -> Result<Review> {
@@ -243,7 +247,10 @@ impl Workspace {
         let (before, after) = rayon::join(|| Side::find(before, None), || Side::find(after, near));
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
-        let impact = engines.map(|(before, after)| impact_from(before, after, now, budget, detail));
+        let impact = engines.map(|(before, after)| {
+            let budget = time.budget_until(IMPACT_ENDS);
+            impact_from(before, after, now, &budget, detail)
+        });
         let replay = engines
             .zip(impact.as_ref())
             .zip(logs)
@@ -253,12 +260,15 @@ impl Workspace {
             .transpose()?;
         let shift = engines
             .zip(impact.as_ref())
-            .map(|((before, after), impact)| shift_from(before, after, now, impact, budget));
+            .map(|((before, after), impact)| {
+                let budget = time.budget_until(NAMES_END);
+                shift_from(before, after, now, impact, &budget)
+            });
         let owners = engines.zip(diff.as_ref());
         let owners = owners
             .map(|(engines, diff)| owners_of(engines, diff))
             .unwrap_or_default();
-        let mut comparisons = SafeguardComparisons::default();
+        let mut comparisons = SafeguardComparisons::within(time);
         let safeguards = engines
             .map(|(before, after)| comparisons.compare_sides(before.set(), after.set(), now))
             .transpose()?;
@@ -354,7 +364,10 @@ impl Workspace {
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
                     impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.weakening_doubts))
                 }
-                Some(engine) => self.explain_loss(sets, &state, tip, engine, now)?,
+                Some(engine) => {
+                    let budget = comparisons.budget_until(1.0);
+                    self.explain_loss(sets, &state, tip, (engine, &budget), now)?
+                }
             };
             let set = after.engine.as_ref().zip(tests.map(|tests| &tests.report));
             let engine = self.environment_set(sets, tip, base, before)?;
@@ -400,14 +413,20 @@ impl Workspace {
         sets: &mut TrackedSet,
         state: &EnvironmentState,
         tip: Option<TreeId>,
-        after: &Arc<Engine>,
+        (after, budget): (&Arc<Engine>, &Budget),
         now: Timestamp,
     ) -> Result<Option<String>> {
         let before = tip
             .map(|tip| sets.judge_tree(self, tip, Release::FIRST, &NoProgress))
             .transpose()?
             .and_then(Judged::sound);
-        Ok(weaken::loss_between(state, before.as_ref(), after, now))
+        Ok(weaken::loss_between(
+            state,
+            before.as_ref(),
+            after,
+            now,
+            budget,
+        ))
     }
 }
 

@@ -10,11 +10,12 @@ use anyhow::Result;
 use jiff::Timestamp;
 use refguard_core::document::GateLevel;
 use refguard_core::policy::PolicySet;
+use refguard_core::prove::Budget;
 use refguard_core::safeguards::{SafeguardChange, SafeguardDiff, compare_safeguards};
 
 use crate::ops::EnvironmentState;
 use crate::ops::change::gates::{GateWord, Lowered, Says, Verdict};
-use crate::ops::change::weaken::budget_within;
+use crate::ops::change::weaken::{TimeBox, budget_within};
 use crate::ops::source::filter::Filter;
 use crate::repo::Allow;
 
@@ -23,6 +24,9 @@ const GATE: &str = "safeguards";
 
 /// Time for the comparison of invariants. What is not finished by then counts as lost.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// The share of an answer's time after which the comparison has to end.
+const SAFEGUARDS_END: f64 = 0.9;
 
 /// What a change does to the safeguards of a set.
 ///
@@ -33,21 +37,28 @@ pub fn safeguards_between(
     after: &PolicySet,
     now: Timestamp,
 ) -> Result<SafeguardDiff> {
+    compare_within(before, after, now, &budget_within(TIME_LIMIT))
+}
+
+fn compare_within(
+    before: &PolicySet,
+    after: &PolicySet,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<SafeguardDiff> {
     let filter = Filter::of_settings(&after.settings)?;
     let is_read = |path: &str| filter.admits(path);
-    Ok(compare_safeguards(
-        before,
-        after,
-        &is_read,
-        now,
-        &budget_within(TIME_LIMIT),
-    ))
+    Ok(compare_safeguards(before, after, &is_read, now, budget))
 }
 
 /// The comparisons that were made for one answer. A gate and a report ask for the same two sets;
 /// they are compared once.
 #[derive(Debug, Default)]
-pub struct SafeguardComparisons(Vec<Comparison>);
+pub struct SafeguardComparisons {
+    made: Vec<Comparison>,
+    /// The time of the whole answer, where it is bounded.
+    time: Option<TimeBox>,
+}
 
 #[derive(Debug)]
 struct Comparison {
@@ -57,6 +68,22 @@ struct Comparison {
 }
 
 impl SafeguardComparisons {
+    /// Comparisons of an answer that may take so long.
+    pub fn within(time: TimeBox) -> Self {
+        Self {
+            made: Vec::new(),
+            time: Some(time),
+        }
+    }
+
+    /// The budget of what must end when a share of the answer's time is over.
+    pub fn budget_until(&self, share: f64) -> Budget {
+        match &self.time {
+            Some(time) => time.budget_until(share),
+            None => budget_within(TIME_LIMIT),
+        }
+    }
+
     /// What a change does to the safeguards of a set, worked out at the first call for these two.
     ///
     /// # Errors
@@ -71,8 +98,9 @@ impl SafeguardComparisons {
             return Ok(diff.clone());
         }
 
-        let diff = safeguards_between(before, after, now)?;
-        self.0.push(Comparison {
+        let budget = self.budget_until(SAFEGUARDS_END);
+        let diff = compare_within(before, after, now, &budget)?;
+        self.made.push(Comparison {
             before: before.clone(),
             after: after.clone(),
             diff: diff.clone(),
@@ -88,7 +116,7 @@ impl SafeguardComparisons {
     ) -> Option<&SafeguardDiff> {
         let is_same =
             |one: &&Comparison| Arc::ptr_eq(&one.before, before) && Arc::ptr_eq(&one.after, after);
-        self.0
+        self.made
             .iter()
             .find(is_same)
             .map(|comparison| &comparison.diff)
@@ -196,7 +224,7 @@ mod tests {
             );
         }
 
-        assert_eq!(comparisons.0.len(), 1);
+        assert_eq!(comparisons.made.len(), 1);
         assert!(comparisons.find_comparison(&before, &after).is_some());
         assert!(comparisons.find_comparison(&after, &before).is_none());
     }

@@ -26,17 +26,55 @@ pub fn budget_within(limit: Duration) -> Budget {
     })
 }
 
+/// The time that an answer may take with all that it works out, of which each part gets a share:
+///
+/// ```text
+/// 0 %     60 %             80 %          90 %     100 %
+/// | impact | names, replay  | safeguards  | gates  |
+/// ```
+///
+/// What a part does not use is there for those after it.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeBox {
+    start: Instant,
+    limit: Duration,
+}
+
+impl TimeBox {
+    /// What each part has at least, so that small sets are answered whole on a machine that stalls.
+    const LEAST: Duration = Duration::from_millis(150);
+
+    /// So long from now.
+    pub fn begin(limit: Duration) -> Self {
+        Self {
+            start: Instant::now(),
+            limit,
+        }
+    }
+
+    /// The budget of a part that must end when a share of the time is over.
+    pub fn budget_until(&self, share: f64) -> Budget {
+        let end = self.limit.mul_f64(share);
+        let left = end.saturating_sub(self.start.elapsed());
+        budget_within(left.max(Self::LEAST))
+    }
+}
+
 /// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
 pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<GateWord> {
+    invariants_within(engine, now, &budget_within(PATIENCE))
+}
+
+/// The same within a budget.
+pub(in crate::ops) fn invariants_within(
+    engine: &Arc<Engine>,
+    now: Timestamp,
+    budget: &Budget,
+) -> Vec<GateWord> {
     if engine.set().invariants.is_empty() {
         return Vec::new();
     }
-    let proof: Proof = prove_from(
-        engine,
-        now,
-        ProveOptions::default(),
-        &budget_within(PATIENCE),
-    );
+    let proof: Proof = prove_from(engine, now, ProveOptions::default(), budget);
     let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
         gate: "valid",
         says: Says::Refused,
@@ -85,7 +123,8 @@ pub(in crate::ops) fn gate(
     if environment.settings.weaken == GateLevel::Off {
         return;
     }
-    if let Some(message) = loss_between(environment, sets.base, sets.head, now) {
+    let budget = budget_within(PATIENCE);
+    if let Some(message) = loss_between(environment, sets.base, sets.head, now, &budget) {
         say_loss(environment, lowered, verdict, message);
     }
 }
@@ -96,6 +135,7 @@ pub(in crate::ops) fn loss_between(
     before: Option<&Arc<Engine>>,
     after: &Arc<Engine>,
     now: Timestamp,
+    budget: &Budget,
 ) -> Option<String> {
     match before {
         // Nothing was there, so nothing can be lost.
@@ -106,7 +146,7 @@ pub(in crate::ops) fn loss_between(
                 .to_owned(),
         ),
         Some(before) => {
-            let answer = weakens_from(before, after, now, &budget_within(PATIENCE));
+            let answer = weakens_from(before, after, now, budget);
             loss(answer.weakening.as_ref(), &answer.not_analysed)
         }
     }

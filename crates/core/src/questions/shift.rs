@@ -164,8 +164,6 @@ pub fn shift_from(
             (false, _) => Vec::new(),
             (true, true) => {
                 asked += 1;
-                let requests = pairs.saturating_mul(rests.len());
-                budget.spend(COST.saturating_mul(requests as u64));
                 let (before, after) = (before.as_of(span.start), after.as_of(span.start));
                 let axes = ShiftQuestion {
                     before: &before,
@@ -174,7 +172,18 @@ pub fn shift_from(
                     models: &models,
                 };
 
-                axes.ask_all(&rests)
+                let (found, unasked) = axes.ask_all(&rests, budget);
+                if unasked > 0 {
+                    let when = span.told_start.map(|at| format!(" from {at} on"));
+                    left_out.push(format!(
+                        "of {} kinds of requests the names were asked of {}{}: there was too \
+                         little time",
+                        rests.len(),
+                        rests.len() - unasked,
+                        when.unwrap_or_default()
+                    ));
+                }
+                found
             }
             (true, false) => {
                 let why = "there are too many instants, or there was too little time";
@@ -328,24 +337,30 @@ struct ShiftQuestion<'a> {
 }
 
 impl<'a> ShiftQuestion<'a> {
-    /// The rows of all requests, first of those that have nothing besides.
-    fn ask_all(&self, rests: &[Rest]) -> Vec<ShiftRow> {
+    /// The rows of all requests, first of those that have nothing besides, which are asked even
+    /// without any budget; and for how many rests it did not suffice.
+    fn ask_all(&self, rests: &[Rest], budget: &Budget) -> (Vec<ShiftRow>, usize) {
+        let requests = self.teams.len().saturating_mul(self.models.len()) as u64;
         let plain = rests
             .first()
             .map(|rest| self.ask_rest(rest, &[]))
             .unwrap_or_default();
         let mut rows = Vec::new();
         for (at, rest) in rests.iter().enumerate() {
+            let has_time = budget.spend(COST.saturating_mul(requests));
+            if at > 0 && !has_time {
+                return (rows, rests.len() - at);
+            }
+
             let deltas = if at == 0 {
                 plain.clone()
             } else {
                 self.ask_rest(rest, &plain)
             };
-
             rows.extend(self.build_rows(rest, deltas));
         }
 
-        rows
+        (rows, 0)
     }
 
     /// What each team loses and gains by model, without what `said` has already.
