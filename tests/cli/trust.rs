@@ -64,6 +64,7 @@ fn no_file_says_which_ref_is_an_environment() {
     );
 }
 
+#[cfg(feature = "daemon")]
 #[test]
 fn a_repository_of_before_with_another_ref_is_told_how_to_rename_it() {
     let repo = TestRepo::new();
