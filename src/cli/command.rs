@@ -107,7 +107,7 @@ impl Parsed {
     /// Runs the verb.
     ///
     /// # Errors
-    /// As the verb says; [`super::exit::report`] prints them.
+    /// As the verb says; [`super::exit::report_error`] prints them.
     pub(super) fn run(self) -> Result<Exit> {
         let shell = Shell::new(self.cli.dir, self.cli.color, !self.cli.no_pager);
         match self.cli.verb {

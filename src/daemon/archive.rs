@@ -273,7 +273,7 @@ impl History {
     /// The text of a version of a policy; empty where the version is its removal.
     ///
     /// # Errors
-    /// As of [`Self::version`].
+    /// As of [`Self::version_json`].
     pub fn version_text(&self, policy: &str, number: u64) -> Result<String, NoHistory> {
         let workspace = self.open_workspace()?;
         let mut history = self.history_knowing(&workspace, policy)?;

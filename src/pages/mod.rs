@@ -1,7 +1,7 @@
 //! What the daemon's pages look like: data in, HTML out.
 //!
 //! Owns the words, the markup, the style sheet and the script of the pages for people. Templates
-//! are compiled in; every text goes through [`text`], so that what is hidden in a name shows, and
+//! are compiled in; every text goes through [`visible_text`], so that what is hidden in a name shows, and
 //! through the templates' own escaping. Must not know sockets, git, files or who may ask.
 
 mod ask;
