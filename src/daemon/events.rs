@@ -57,7 +57,7 @@ pub struct Event {
 
 /// What was known of a set when somebody looked last.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Known {
+struct KnownSet {
     commit: Option<String>,
     promotion: Option<u64>,
     digest: Option<String>,
@@ -69,7 +69,7 @@ struct Known {
 /// Compares what is with what was.
 #[derive(Debug, Default)]
 pub struct EventWatch {
-    sets: BTreeMap<String, Known>,
+    sets: BTreeMap<String, KnownSet>,
     clients: BTreeSet<(String, Option<String>, Option<String>)>,
 }
 
@@ -106,8 +106,8 @@ impl EventWatch {
     }
 }
 
-fn compare_states(known: &mut Known, set: &SetStatus) -> Vec<Event> {
-    let now = Known {
+fn compare_states(known: &mut KnownSet, set: &SetStatus) -> Vec<Event> {
+    let now = KnownSet {
         commit: set.commit.clone(),
         promotion: set.promotion,
         digest: set.digest.clone(),

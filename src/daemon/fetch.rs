@@ -23,7 +23,7 @@ pub(super) struct Fetcher {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Worker {
+struct FetchWorker {
     fetch: Fetch,
     dir: PathBuf,
     env: GitEnv,
@@ -39,7 +39,7 @@ impl Fetcher {
         let (urge, urged) = channel();
         let branches: Arc<Mutex<Vec<RefName>>> = Arc::default();
         let cancel = Cancel::default();
-        let worker = Worker {
+        let worker = FetchWorker {
             fetch: fetch.clone(),
             dir: config.dir.clone(),
             env: config.env.clone(),
@@ -88,7 +88,7 @@ impl Drop for Fetcher {
     }
 }
 
-impl Worker {
+impl FetchWorker {
     fn fetch_until_stopped(self, urged: &Receiver<()>) {
         // Environments whose ledgers the remote had once.
         let mut lost = BTreeSet::new();

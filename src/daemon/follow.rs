@@ -44,11 +44,11 @@ impl Daemon {
         let (for_thread, for_hints) = (hub.clone(), hints.clone());
         let thread = background::spawn_thread("refguard-follow", Way::Little, move || {
             let mut follower = Follower::new(config, for_thread, for_hints, systemd, settled);
-            follower.look_again(Look {
+            follower.look_again(LooksDue {
                 refs: true,
                 worktree: true,
                 poll: true,
-                ..Look::default()
+                ..LooksDue::default()
             });
             follower.follow_until_stopped(&inbox);
         })?;
@@ -90,7 +90,7 @@ impl Drop for Daemon {
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, Default)]
-struct Look {
+struct LooksDue {
     /// The refs.
     refs: bool,
     /// The work tree, whatever its files' times say.
@@ -153,7 +153,7 @@ impl Follower {
     fn follow_until_stopped(&mut self, inbox: &Receiver<Hint>) {
         loop {
             self.systemd.tell_alive();
-            let mut look = Look::default();
+            let mut look = LooksDue::default();
             match inbox.recv_timeout(self.wait_at_most()) {
                 Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(hint) => self.heed_hint(hint, &mut look),
@@ -187,7 +187,7 @@ impl Follower {
         }
     }
 
-    fn heed_hint(&mut self, hint: Hint, look: &mut Look) {
+    fn heed_hint(&mut self, hint: Hint, look: &mut LooksDue) {
         match hint {
             Hint::Refs => look.refs = true,
             Hint::Worktree => {
@@ -255,7 +255,7 @@ impl Follower {
         }
     }
 
-    fn look_again(&mut self, look: Look) {
+    fn look_again(&mut self, look: LooksDue) {
         if look.poll {
             self.polled = Instant::now();
         }
@@ -292,7 +292,7 @@ impl Follower {
         }
     }
 
-    fn look_at(&mut self, root: &Root, look: Look) {
+    fn look_at(&mut self, root: &Root, look: LooksDue) {
         match root.maybe_repo() {
             Some(repo) => {
                 self.hub.notes().clear_note(Subject::Repository, "");
@@ -319,7 +319,7 @@ impl Follower {
 
     /// The environments that the served set names; a set may change them, so again until they
     /// agree.
-    fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: Look) {
+    fn look_at_refs(&mut self, root: &Root, repo: &Repo, look: LooksDue) {
         let state = self.state_folder(Some(root));
         for _ in 0..3 {
             let FollowedEnvironments { declared, served } = self.declared_environments();
@@ -442,7 +442,7 @@ impl Follower {
         );
     }
 
-    fn look_at_worktree(&mut self, look: Look) {
+    fn look_at_worktree(&mut self, look: LooksDue) {
         if self.tracked.is_empty() {
             self.set_slots();
         }
@@ -456,7 +456,7 @@ impl Follower {
     }
 
     /// The repository is away or broken: what is served stays, and what was kept is taken up.
-    fn look_without_repository(&mut self, why: &str, look: Look) {
+    fn look_without_repository(&mut self, why: &str, look: LooksDue) {
         self.hub
             .notes()
             .report_trouble(Subject::Repository, "", Some(why.to_owned()));

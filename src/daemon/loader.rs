@@ -150,7 +150,7 @@ impl Loader {
     pub fn start_loader(environment: &str, done: Sender<Hint>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (report, reports) = channel();
-        let worker = Worker {
+        let worker = LoadWorker {
             environment: environment.to_owned(),
             reader: TrackedSet::default(),
             served_tree: None,
@@ -193,7 +193,7 @@ impl Loader {
     }
 }
 
-struct Worker {
+struct LoadWorker {
     environment: String,
     reader: TrackedSet,
     /// The tree that the last good set was read from; none where it came from a file.
@@ -203,7 +203,7 @@ struct Worker {
     seen: Option<Promotion>,
 }
 
-impl Worker {
+impl LoadWorker {
     fn load_until_stopped(
         mut self,
         orders: &Receiver<Order>,

@@ -61,7 +61,7 @@ pub struct ShadowOptions {
 }
 
 /// A request that was answered.
-enum Seen {
+enum SeenRequest {
     /// As it came: its answer was at hand.
     Body(Bytes),
     Request(Box<(Context, Vec<String>)>),
@@ -163,7 +163,7 @@ pub struct ShadowSample {
 /// The shadow of a set.
 pub struct Shadow {
     hub: Arc<Hub>,
-    queue: SyncSender<Seen>,
+    queue: SyncSender<SeenRequest>,
     shed: AtomicU64,
     counters: Counters,
     report: Mutex<ShadowReport>,
@@ -209,17 +209,17 @@ impl Shadow {
 
     /// Takes a request whose answer was at hand.
     pub fn see_body(&self, answered: &Snapshot, body: &Bytes) {
-        self.queue_seen(answered, || Seen::Body(body.clone()));
+        self.queue_seen(answered, || SeenRequest::Body(body.clone()));
     }
 
     /// Takes a request that was answered, and the policies that it names.
     pub fn see_request(&self, answered: &Snapshot, context: &Context, named: &[String]) {
         self.queue_seen(answered, || {
-            Seen::Request(Box::new((context.clone(), named.to_vec())))
+            SeenRequest::Request(Box::new((context.clone(), named.to_vec())))
         });
     }
 
-    fn queue_seen(&self, answered: &Snapshot, seen: impl FnOnce() -> Seen) {
+    fn queue_seen(&self, answered: &Snapshot, seen: impl FnOnce() -> SeenRequest) {
         // Requests without a set are what is compared.
         if !self
             .hub
@@ -279,12 +279,12 @@ struct Pair {
     /// From then on one of them answers otherwise, without a change of documents.
     until: Option<Timestamp>,
     /// What became of requests, by their bodies.
-    kept: FxHashMap<Bytes, Outcome>,
+    kept: FxHashMap<Bytes, CastOutcome>,
 }
 
 /// What becomes of a request.
 #[derive(Clone)]
-enum Outcome {
+enum CastOutcome {
     Same,
     Differs(Arc<(Context, Compared)>),
     Unclear,
@@ -314,7 +314,7 @@ impl Caster {
         }
     }
 
-    fn cast_until_stopped(mut self, inbox: &Receiver<Seen>) {
+    fn cast_until_stopped(mut self, inbox: &Receiver<SeenRequest>) {
         let mut looked: Option<Instant> = None;
         loop {
             if looked.is_none_or(|at| at.elapsed() >= self.options.poll) {
@@ -417,27 +417,27 @@ impl Caster {
         }
     }
 
-    fn count_pair(&mut self, seen: Seen) {
+    fn count_pair(&mut self, seen: SeenRequest) {
         let outcome = match (&mut self.pair, seen) {
-            (None, _) => Outcome::Unclear,
-            (Some(pair), Seen::Request(request)) => {
+            (None, _) => CastOutcome::Unclear,
+            (Some(pair), SeenRequest::Request(request)) => {
                 let (context, named) = *request;
                 pair.compare_answers(context, named)
             }
-            (Some(pair), Seen::Body(body)) => pair.compare_body(body),
+            (Some(pair), SeenRequest::Body(body)) => pair.compare_body(body),
         };
         let shadow = self.shadow.clone();
         let mut report = lock_unpoisoned(&shadow.report);
         match outcome {
-            Outcome::Same => {
+            CastOutcome::Same => {
                 report.same += 1;
                 shadow.counters.count_request("same", "");
             }
-            Outcome::Unclear => {
+            CastOutcome::Unclear => {
                 report.unclear += 1;
                 shadow.counters.count_request("unclear", "");
             }
-            Outcome::Differs(told) => {
+            CastOutcome::Differs(told) => {
                 let (context, compared) = &*told;
                 self.add_difference(&mut report, context, compared);
             }
@@ -498,24 +498,24 @@ impl Caster {
 }
 
 impl Pair {
-    fn compare_answers(&self, context: Context, named: Vec<String>) -> Outcome {
+    fn compare_answers(&self, context: Context, named: Vec<String>) -> CastOutcome {
         if named.iter().any(|name| name.contains('@')) {
-            return Outcome::Unclear;
+            return CastOutcome::Unclear;
         }
         let (base, head) = (&self.base.engine, &self.head);
         match self.comparer.compare_answers(base, head, &context, &named) {
-            Some(compared) => Outcome::Differs(Arc::new((context, compared))),
-            None => Outcome::Same,
+            Some(compared) => CastOutcome::Differs(Arc::new((context, compared))),
+            None => CastOutcome::Same,
         }
     }
 
-    fn compare_body(&mut self, body: Bytes) -> Outcome {
+    fn compare_body(&mut self, body: Bytes) -> CastOutcome {
         if let Some(known) = self.kept.get(&body) {
             return known.clone();
         }
         let outcome = match Asked::from_json(&body) {
             Ok(Asked::One(context, named)) => self.compare_answers(context, named),
-            _ => Outcome::Unclear,
+            _ => CastOutcome::Unclear,
         };
         if self.kept.len() >= MAX_KEPT {
             self.kept.clear();

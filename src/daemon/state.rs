@@ -122,7 +122,7 @@ pub(super) fn restore_snapshot(
     repo: Option<&Repo>,
 ) -> Result<Option<Restored>> {
     let name = file_name("served", environment, ".json");
-    let wanted = Wanted {
+    let wanted = WantedState {
         folder,
         environment,
         reference,
@@ -137,14 +137,14 @@ pub(super) fn restore_snapshot(
 }
 
 /// What a state file must be of.
-struct Wanted<'a> {
+struct WantedState<'a> {
     folder: &'a StateFolder,
     environment: &'a str,
     reference: &'a str,
     repo: Option<&'a Repo>,
 }
 
-impl Wanted<'_> {
+impl WantedState<'_> {
     fn read_file(&self, path: &Path) -> Result<Option<Restored>> {
         let shown = path.display();
         let Some(bytes) =

@@ -201,7 +201,7 @@ impl Reader {
     fn start_reader(config: &Config, done: Sender<Hint>) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (report, reports) = channel();
-        let mut worker = Worker {
+        let mut worker = DraftWorker {
             dir: config.dir.clone(),
             env: config.env.clone(),
             fingerprint: None,
@@ -223,13 +223,13 @@ impl Reader {
     }
 }
 
-struct Worker {
+struct DraftWorker {
     dir: PathBuf,
     env: GitEnv,
     fingerprint: Option<u64>,
 }
 
-impl Worker {
+impl DraftWorker {
     fn read_drafts(&mut self, order: Order) -> Report {
         let started = Instant::now();
         let root = match Root::find(&self.dir, &self.env) {

@@ -174,7 +174,7 @@ async fn answer_bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
             return unchanged();
         }
         if place.is_none() {
-            place = Some(Place::take_place(app)?);
+            place = Some(ParkedPlace::take_place(app)?);
         }
         if tokio::time::timeout_at(deadline, turn).await.is_err() {
             return unchanged();
@@ -183,12 +183,12 @@ async fn answer_bundle(call: Call<BundleQuery>) -> Result<Response, Problem> {
 }
 
 /// A place among the parked; given back when the poll ends, however it does.
-struct Place<'a> {
+struct ParkedPlace<'a> {
     app: &'a App,
     _permit: tokio::sync::SemaphorePermit<'a>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ParkedPlace<'a> {
     fn take_place(app: &'a App) -> Result<Self, Problem> {
         let limit = app.options.limits.parked;
         let detail = || format!("too many long-polls wait: the limit `parked` is {limit}");
@@ -204,7 +204,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ParkedPlace<'_> {
     fn drop(&mut self) {
         self.app.measures.parked.dec();
     }

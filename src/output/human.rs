@@ -29,7 +29,7 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
         .iter()
         .map(|file| (&**file.path(), file))
         .collect();
-    let page = Page::new(style);
+    let page = ReportPage::new(style);
     let mut explained = FxHashSet::default();
     for group in group_findings(report.findings.iter()) {
         let finding = group.first;
@@ -47,14 +47,14 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
 }
 
 /// How everything on one report is drawn.
-struct Page {
+struct ReportPage {
     renderer: Renderer,
     color: bool,
     /// Characters of a source line.
     width: usize,
 }
 
-impl Page {
+impl ReportPage {
     fn new(style: Style) -> Self {
         let renderer = if style.color {
             Renderer::styled()
@@ -100,7 +100,7 @@ impl Page {
                 .renderer
                 .render(&[title.element(origin).elements(notes)]);
         };
-        let frame = Frame::new(finding, source, self.width);
+        let frame = ExcerptFrame::new(finding, source, self.width);
         let notes = note_lines(finding, |related| !frame.has_label(related), explain, group);
         let body = Group::with_level(level)
             .element(frame.to_snippet())
@@ -188,7 +188,7 @@ fn note_lines<'a>(
 }
 
 /// The lines that a finding shows, and what is marked in them.
-struct Frame {
+struct ExcerptFrame {
     /// The lines from the first to the last that is shown. Those between that nobody asked for are
     /// empty; the renderer folds them away.
     text: String,
@@ -205,7 +205,7 @@ struct Mark {
     location: Location,
 }
 
-impl Frame {
+impl ExcerptFrame {
     fn new(finding: &Finding, source: &SourceFile, width: usize) -> Self {
         let primary = &finding.location;
         let mut wanted = vec![(primary, AnnotationKind::Primary, None)];

@@ -39,7 +39,7 @@ struct Run<'a> {
     tool: Tool<'a>,
     original_uri_base_ids: BTreeMap<&'static str, BaseId>,
     column_kind: &'static str,
-    results: Vec<Outcome<'a>>,
+    results: Vec<SarifResult<'a>>,
 }
 
 #[derive(Serialize)]
@@ -90,20 +90,20 @@ struct Text {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome<'a> {
+struct SarifResult<'a> {
     rule_id: &'a str,
     rule_index: usize,
     level: &'static str,
     message: Text,
-    locations: [Place; 1],
+    locations: [SarifPlace; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    related_locations: Vec<Place>,
+    related_locations: Vec<SarifPlace>,
     partial_fingerprints: BTreeMap<&'static str, String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Place {
+struct SarifPlace {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<usize>,
     physical_location: Physical,
@@ -203,7 +203,7 @@ fn describe_finding<'f>(
     rule_index: usize,
     fingerprint: String,
     prefix: &str,
-) -> Outcome<'f> {
+) -> SarifResult<'f> {
     let help = finding
         .help
         .as_ref()
@@ -213,21 +213,21 @@ fn describe_finding<'f>(
         .related
         .iter()
         .enumerate()
-        .map(|(id, related)| Place {
+        .map(|(id, related)| SarifPlace {
             id: Some(id + 1),
             physical_location: physical_place(&related.location, prefix),
             message: Some(Text {
                 text: escape_message(&related.message),
             }),
         });
-    Outcome {
+    SarifResult {
         rule_id: finding.rule.code,
         rule_index,
         level: finding.severity.as_str(),
         message: Text {
             text: format!("{}{help}", escape_message(&finding.message)),
         },
-        locations: [Place {
+        locations: [SarifPlace {
             id: None,
             physical_location: physical_place(&finding.location, prefix),
             message: None,

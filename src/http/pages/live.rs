@@ -138,12 +138,12 @@ impl Holder {
 }
 
 /// A page that follows; its place is free again when this is dropped.
-struct Place {
+struct FollowerPlace {
     app: Arc<App>,
     holder: Holder,
 }
 
-impl Place {
+impl FollowerPlace {
     fn take_place(app: &Arc<App>, holder: Holder) -> Result<Self, Problem> {
         let mut pages = app.live.lock();
         if pages.all >= app.live.most {
@@ -165,7 +165,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for FollowerPlace {
     fn drop(&mut self) {
         let mut pages = self.app.live.lock();
         pages.all = pages.all.saturating_sub(1);
@@ -251,7 +251,7 @@ fn begin_stream(app: Arc<App>, request: &Request) -> Result<mpsc::Receiver<Bytes
         .get::<Peer>()
         .copied()
         .unwrap_or(Peer::Socket);
-    let place = Place::take_place(&app, Holder::new(right, peer))?;
+    let place = FollowerPlace::take_place(&app, Holder::new(right, peer))?;
     let (send, receive) = mpsc::channel(2);
     tokio::spawn(async move {
         follow_state(app, send, right).await;

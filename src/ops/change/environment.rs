@@ -69,7 +69,7 @@ struct Declared {
 
 /// How closely the publish branch's tip is looked at before what it declares counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Scrutiny {
     /// Its whole set must be valid.
     WholeSet,
     /// Its refguard.yaml must have no fault of form: for who only follows environments that have a
@@ -91,7 +91,7 @@ impl Workspace {
     /// # Errors
     /// Where git cannot be read.
     pub fn environment_refs(&self) -> Result<Vec<(String, RefName)>> {
-        let names = self.declared_environments(Look::WholeSet)?.names;
+        let names = self.declared_environments(Scrutiny::WholeSet)?.names;
         names
             .into_iter()
             .map(|name| Ok((name.clone(), self.place(&name)?.read_from)))
@@ -102,7 +102,7 @@ impl Workspace {
     fn followed_here(&self) -> Result<FollowedEnvironments> {
         let mut served = Vec::new();
         let anchor = self.anchor()?;
-        let names = self.declared_environments(Look::SettingsOnly)?.names;
+        let names = self.declared_environments(Scrutiny::SettingsOnly)?.names;
         for name in &names {
             let is_served = *name == anchor
                 || !self
@@ -126,7 +126,7 @@ impl Workspace {
             promoted,
             published,
             ..
-        } = self.declared_environments(Look::SettingsOnly)?;
+        } = self.declared_environments(Scrutiny::SettingsOnly)?;
         let publish_branch = self.repo()?.publish_branch().ok().flatten();
         let heard = if promoted.is_empty() {
             published.into_iter().collect()
@@ -155,7 +155,7 @@ impl Workspace {
         name: &str,
         place: Place,
     ) -> Result<EnvironmentState> {
-        let declared = self.declared_environments(Look::WholeSet)?;
+        let declared = self.declared_environments(Scrutiny::WholeSet)?;
         let ledger = self.ledger_at(name, &place)?;
         if !declared.names.iter().any(|known| known == name) {
             // What the publish branch declares is only known where it is known which one that is.
@@ -182,7 +182,7 @@ impl Workspace {
         name: &str,
         ledger: &Ledger,
     ) -> Result<Vec<Environment>> {
-        let declared = self.declared_environments(Look::WholeSet)?;
+        let declared = self.declared_environments(Scrutiny::WholeSet)?;
         self.judges_of(name, ledger, &declared)
     }
 
@@ -219,7 +219,7 @@ impl Workspace {
 
     /// Which environments there are: `production`, those that its last promotion declares, and
     /// those that the publish branch's tip declares if it is valid.
-    fn declared_environments(&self, look: Look) -> Result<Declared> {
+    fn declared_environments(&self, look: Scrutiny) -> Result<Declared> {
         let anchor = self.anchor()?;
         let place = self.place(&anchor)?;
         let mut promoted = Vec::new();
@@ -270,7 +270,7 @@ impl Workspace {
         home: &Home,
         anchor: &str,
         promoted: &[Arc<Settings>],
-        look: Look,
+        look: Scrutiny,
     ) -> Result<Option<Arc<Settings>>> {
         let repo = self.repo()?;
         let Some(tip) = self.publish_tip(home)? else {
@@ -286,7 +286,7 @@ impl Workspace {
             .iter()
             .any(|it| !known.contains(&it.name));
         if names_more
-            && look == Look::WholeSet
+            && look == Scrutiny::WholeSet
             && TrackedSet::default()
                 .judge_tree(self, tree, Release::FIRST, &NoProgress)?
                 .sound()
@@ -473,7 +473,7 @@ impl Workspace {
             return Ok(fault);
         }
 
-        let known = self.declared_environments(Look::WholeSet)?.names;
+        let known = self.declared_environments(Scrutiny::WholeSet)?.names;
         let lost: Vec<String> = settings
             .environments
             .iter()

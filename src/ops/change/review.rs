@@ -138,7 +138,7 @@ struct KnownAnswers<'r> {
 }
 
 /// One set of the two.
-struct Side {
+struct ReviewedSide {
     /// `None` where it is not valid.
     engine: Option<Arc<Engine>>,
     findings: Vec<Finding>,
@@ -166,7 +166,7 @@ impl ReadSide {
     }
 }
 
-impl Side {
+impl ReviewedSide {
     /// With everything that there is to find, warnings too. `near` is a set that may have much in
     /// common with it.
     fn find(read: ReadSide, near: Option<&PolicySet>) -> Self {
@@ -244,7 +244,10 @@ impl Workspace {
         let after = self.read_head(&mut sets, head)?;
         let near = before.engine();
         let near = near.as_ref().map(|engine| &**engine.set());
-        let (before, after) = rayon::join(|| Side::find(before, None), || Side::find(after, near));
+        let (before, after) = rayon::join(
+            || ReviewedSide::find(before, None),
+            || ReviewedSide::find(after, near),
+        );
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
         let impact = engines.map(|(before, after)| {
@@ -336,7 +339,7 @@ impl Workspace {
         &self,
         sets: &mut TrackedSet,
         base: TreeId,
-        (before, after): (&Side, &Side),
+        (before, after): (&ReviewedSide, &ReviewedSide),
         now: Timestamp,
         known: KnownAnswers<'_>,
     ) -> Result<Vec<Foreseen>> {
@@ -397,7 +400,7 @@ impl Workspace {
         sets: &mut TrackedSet,
         tip: Option<TreeId>,
         base: TreeId,
-        before: &Side,
+        before: &ReviewedSide,
     ) -> Result<Option<Arc<Engine>>> {
         match tip {
             Some(tip) if tip == base => Ok(before.engine.clone()),
@@ -480,11 +483,11 @@ fn owners_of((before, after): (&Arc<Engine>, &Arc<Engine>), diff: &SetDiff) -> V
 
 fn compare_tests(
     history: &mut VersionHistory<'_>,
-    before: &Side,
-    after: &Side,
+    before: &ReviewedSide,
+    after: &ReviewedSide,
     now: Timestamp,
 ) -> Result<Option<ReviewedTests>> {
-    let mut run = |side: &Side| -> Result<Option<TestReport>> {
+    let mut run = |side: &ReviewedSide| -> Result<Option<TestReport>> {
         let Some(engine) = &side.engine else {
             return Ok(None);
         };
@@ -528,7 +531,7 @@ fn compare_tests(
 fn coming_numbers(
     history: &mut VersionHistory<'_>,
     diff: Option<&SetDiff>,
-    after: &Side,
+    after: &ReviewedSide,
 ) -> ComingVersions {
     let (Some(diff), Some(engine)) = (diff, &after.engine) else {
         return ComingVersions::Unknown("one of the sets is not valid".to_owned());

@@ -13,14 +13,14 @@ use crate::ops::source::load::Progress;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compared {
     policy: String,
-    a: Side,
-    b: Side,
+    a: ComparedSide,
+    b: ComparedSide,
     fields: Vec<FieldChange>,
 }
 
 /// One of the two; a draft has neither number nor commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Side {
+struct ComparedSide {
     number: Option<u64>,
     commit: Option<String>,
     document: Value,
@@ -38,7 +38,7 @@ impl Compared {
     }
 }
 
-impl Side {
+impl ComparedSide {
     fn name(&self) -> VersionName<'_> {
         VersionName {
             number: self.number,
@@ -79,13 +79,13 @@ impl VersionHistory<'_> {
         })
     }
 
-    fn side(&mut self, address: Address<'_>, progress: &dyn Progress) -> Result<Side> {
+    fn side(&mut self, address: Address<'_>, progress: &dyn Progress) -> Result<ComparedSide> {
         let policy = address.policy;
         if address.which.is_none() {
             let Some(draft) = self.draft_of(policy)? else {
                 bail!("the work tree has no policy `{policy}`")
             };
-            return Ok(Side {
+            return Ok(ComparedSide {
                 number: None,
                 commit: None,
                 document: raw_policy_json(&draft.raw),
@@ -97,7 +97,7 @@ impl VersionHistory<'_> {
             None => json!({}),
             Some(document) => raw_policy_json(&self.version_document(policy, document)?.raw),
         };
-        Ok(Side {
+        Ok(ComparedSide {
             number: Some(version.number),
             commit: Some(version.commit.to_string()),
             document,

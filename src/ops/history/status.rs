@@ -519,7 +519,10 @@ impl Workspace {
                 }
             }
         }
-        Ok(compare_said(Said::of(before), Said::of(after)))
+        Ok(compare_said(
+            PolicyDigests::of(before),
+            PolicyDigests::of(after),
+        ))
     }
 
     /// How the published policies differ from those of the work tree. A file whose content is in
@@ -561,8 +564,8 @@ impl Workspace {
             }
         }
         Ok(compare_said(
-            Said::of(before),
-            Said::of(after.into_iter().collect()),
+            PolicyDigests::of(before),
+            PolicyDigests::of(after.into_iter().collect()),
         ))
     }
 }
@@ -627,7 +630,7 @@ type OtherDocument = (String, Arc<str>);
 
 /// What some files say of policies.
 #[derive(Debug, Default)]
-struct Said {
+struct PolicyDigests {
     /// Digests by name; more than one where a name stands in two places.
     policies: BTreeMap<String, BTreeSet<Arc<str>>>,
     /// The file of each name.
@@ -637,7 +640,7 @@ struct Said {
     faulty: BTreeSet<Arc<str>>,
 }
 
-impl Said {
+impl PolicyDigests {
     fn of(files: Vec<(Arc<str>, Vec<u8>)>) -> Self {
         let parse =
             |(path, bytes): (Arc<str>, Vec<u8>)| (path.clone(), load_file(path, bytes, &LIMITS));
@@ -665,7 +668,7 @@ impl Said {
     }
 }
 
-fn compare_said(before: Said, after: Said) -> PolicyChanges {
+fn compare_said(before: PolicyDigests, after: PolicyDigests) -> PolicyChanges {
     let mut changes = PolicyChanges {
         faulty: after.faulty.iter().map(ToString::to_string).collect(),
         ..Default::default()
@@ -691,7 +694,7 @@ fn compare_said(before: Said, after: Said) -> PolicyChanges {
     changes.removed.extend(gone.cloned());
     let keys: BTreeSet<_> = before.others.keys().chain(after.others.keys()).collect();
     for key in keys {
-        let of = |said: &Said| said.others.get(key).cloned().unwrap_or_default();
+        let of = |said: &PolicyDigests| said.others.get(key).cloned().unwrap_or_default();
         let mut left = of(&before);
         left.retain(|(_, file)| !after.faulty.contains(file));
         changes

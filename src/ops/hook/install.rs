@@ -61,7 +61,7 @@ impl Workspace {
         fs::create_dir_all(&dir)
             .with_context(|| format!("cannot create the folder `{}`", dir.display()))?;
 
-        let place = Place {
+        let place = HookPlace {
             dir,
             shared,
             folder: self.root().prefix(),
@@ -97,7 +97,7 @@ fn choose_folder(repo: &Repo, here: bool) -> Result<(PathBuf, Option<PathBuf>)> 
 }
 
 /// Where hooks are written, and for what.
-struct Place<'p> {
+struct HookPlace<'p> {
     dir: PathBuf,
     /// A folder of hooks for all repositories that this one left.
     shared: Option<PathBuf>,
@@ -106,7 +106,7 @@ struct Place<'p> {
     program: &'p Path,
 }
 
-impl Place<'_> {
+impl HookPlace<'_> {
     fn install(&self, name: &str) -> Result<InstalledHook> {
         let path = self.find_ours(name)?;
         let kept = self.dir.join(format!("{name}{KEPT}"));

@@ -32,33 +32,39 @@ const SENTENCE: usize = 240;
 const NAME: usize = 128;
 
 /// A page that is written from the top, as far as there is room.
-struct Page {
+struct MarkdownPage {
     text: String,
 }
 
 /// What a list begins and ends with.
 #[derive(Clone, Copy)]
-enum Frame<'a> {
+enum ListFrame<'a> {
     /// Under a heading.
     Open(&'a str),
     /// Folded away, under a line that opens it.
     Folded(&'a str),
 }
 
-impl Page {
+impl MarkdownPage {
     fn room(&self) -> usize {
         PAGE.saturating_sub(self.text.len())
     }
 
     /// A list with as many entries as fit, each whole, and the count of the others; nothing where
     /// there is none.
-    fn push_list(&mut self, frame: Frame<'_>, bytes: usize, entries: &[String], left_out: usize) {
+    fn push_list(
+        &mut self,
+        frame: ListFrame<'_>,
+        bytes: usize,
+        entries: &[String],
+        left_out: usize,
+    ) {
         if entries.is_empty() && left_out == 0 {
             return;
         }
         let (begin, end) = match frame {
-            Frame::Open(heading) => (format!("\n### {heading}\n\n"), ""),
-            Frame::Folded(summary) => (
+            ListFrame::Open(heading) => (format!("\n### {heading}\n\n"), ""),
+            ListFrame::Folded(summary) => (
                 format!("\n<details><summary>{summary}</summary>\n\n"),
                 "\n</details>\n",
             ),
@@ -85,7 +91,7 @@ impl Page {
 /// The review as a comment on a pull request.
 pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     let name = |text: &str| markdown_code(&clip_text(text, NAME));
-    let mut page = Page {
+    let mut page = MarkdownPage {
         text: format!(
             "{MARK}\n## Policies: {} → {}\n\n**{}**\n",
             name(&review.base),
@@ -99,25 +105,25 @@ pub fn review_markdown(review: &Review, places: &PlaceLinks) -> String {
     if let Some(safeguards) = &review.safeguards {
         let groups = group_safeguards(&safeguards.lost);
         let listed = entry_list(groups.iter(), |group| safeguard_entry(group, places));
-        page.push_list(Frame::Open("Safeguards lost"), LIST, &listed, 0);
+        page.push_list(ListFrame::Open("Safeguards lost"), LIST, &listed, 0);
     }
 
     let findings = worst_first(group_findings(review.new.iter()));
     let listed = entry_list(findings.iter(), |group| finding_entry(group, places));
-    page.push_list(Frame::Open("New findings"), LIST, &listed, 0);
+    page.push_list(ListFrame::Open("New findings"), LIST, &listed, 0);
     let failures: Vec<Failure<'_>> = review
         .tests
         .iter()
         .flat_map(|tests| group_failures(&tests.report.cases))
         .collect();
     let listed = entry_list(failures.iter(), |failure| failure_entry(failure, places));
-    page.push_list(Frame::Open("Failed tests"), LIST, &listed, 0);
+    page.push_list(ListFrame::Open("Failed tests"), LIST, &listed, 0);
     let listed = entry_list(gate_words(review), |(of, word)| {
         gate_entry(of, word, places)
     });
-    page.push_list(Frame::Open("Gates"), LIST, &listed, 0);
+    page.push_list(ListFrame::Open("Gates"), LIST, &listed, 0);
     let listed = entry_list(review.owners.iter(), owner_entry);
-    page.push_list(Frame::Open("Whom to ask"), LIST, &listed, 0);
+    page.push_list(ListFrame::Open("Whom to ask"), LIST, &listed, 0);
 
     push_rest(&mut page, review, places);
     push_regions(&mut page, review, places);
@@ -129,7 +135,7 @@ fn entry_list<T>(items: impl Iterator<Item = T>, entry: impl FnMut(T) -> String)
 }
 
 /// Who loses and gains what.
-fn push_table(page: &mut Page, review: &Review) {
+fn push_table(page: &mut MarkdownPage, review: &Review) {
     let rows = rows_of(review, &markdown_code);
     if rows.is_empty() {
         return;
@@ -184,7 +190,7 @@ fn push_table(page: &mut Page, review: &Review) {
     page.text.push_str(&table);
 }
 
-fn push_weakening(page: &mut Page, review: &Review) {
+fn push_weakening(page: &mut MarkdownPage, review: &Review) {
     let weakening = review
         .impact
         .as_ref()
@@ -198,7 +204,7 @@ fn push_weakening(page: &mut Page, review: &Review) {
 }
 
 /// What the change would have done to logged requests.
-fn push_replay(page: &mut Page, review: &Review) {
+fn push_replay(page: &mut MarkdownPage, review: &Review) {
     let Some(replay) = &review.replay else { return };
     let mut text = format!(
         "\n### Logged requests\n\n{}\n",
@@ -300,7 +306,7 @@ fn owner_entry(owner: &Owner) -> String {
 }
 
 /// What is gained or stays, folded.
-fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
+fn push_rest(page: &mut MarkdownPage, review: &Review, places: &PlaceLinks) {
     let words = unchanged_words(review, &|why| clip_sentence(why, SENTENCE));
     if !words.is_empty() {
         page.text.push_str(&format!("\n{}.\n", words.join("; ")));
@@ -308,14 +314,14 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
     if let Some(safeguards) = &review.safeguards {
         let groups = group_safeguards(&safeguards.gained);
         let listed = entry_list(groups.iter(), |group| safeguard_entry(group, places));
-        page.push_list(Frame::Folded("Safeguards gained"), LIST, &listed, 0);
+        page.push_list(ListFrame::Folded("Safeguards gained"), LIST, &listed, 0);
     }
     let documents = changed_documents(review);
     let listed = entry_list(documents.iter(), |document| {
         document_entry(document, places)
     });
     let summary = format!("Documents that differ: {}", listed.len());
-    page.push_list(Frame::Folded(&summary), LIST, &listed, 0);
+    page.push_list(ListFrame::Folded(&summary), LIST, &listed, 0);
     let version = |version: &crate::ops::ComingVersion| {
         let name = format!("{}@{}", version.policy, version.number);
         let name = markdown_code(&clip_text(&name, NAME + 12));
@@ -326,7 +332,7 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
     };
     let listed = entry_list(coming_versions(review).iter(), version);
     page.push_list(
-        Frame::Folded("Versions that the merge makes"),
+        ListFrame::Folded("Versions that the merge makes"),
         LIST,
         &listed,
         0,
@@ -337,7 +343,7 @@ fn push_rest(page: &mut Page, review: &Review, places: &PlaceLinks) {
         let place = place_after(places, &item.file, item.line);
         format!("- {} ({place})\n", item_words(item, &code))
     });
-    page.push_list(Frame::Folded("No test exercises"), LIST, &listed, 0);
+    page.push_list(ListFrame::Folded("No test exercises"), LIST, &listed, 0);
 }
 
 fn document_entry(document: &ChangedDocument<'_>, places: &PlaceLinks) -> String {
@@ -366,7 +372,7 @@ fn document_entry(document: &ChangedDocument<'_>, places: &PlaceLinks) -> String
 }
 
 /// The exact answer, folded; requests that name a policy themselves apart.
-fn push_regions(page: &mut Page, review: &Review, places: &PlaceLinks) {
+fn push_regions(page: &mut MarkdownPage, review: &Review, places: &PlaceLinks) {
     let Some(impact) = &review.impact else { return };
     for sentence in impact.not_analysed.iter().take(PLACES) {
         let sentence = clip_sentence(sentence, SENTENCE);
@@ -381,10 +387,10 @@ fn push_regions(page: &mut Page, review: &Review, places: &PlaceLinks) {
     let left_out = impact.regions_left_out;
     let summary = "Exactly, by patterns: every other request gets what it got before";
     let summary = if impact.exact { summary } else { "By patterns" };
-    page.push_list(Frame::Folded(summary), REGIONS, &listed, left_out);
+    page.push_list(ListFrame::Folded(summary), REGIONS, &listed, left_out);
     let listed = region_entries(&requested, places);
     page.push_list(
-        Frame::Folded("Requests that name a policy themselves"),
+        ListFrame::Folded("Requests that name a policy themselves"),
         REGIONS,
         &listed,
         0,

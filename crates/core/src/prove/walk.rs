@@ -345,7 +345,7 @@ struct Fork<'p> {
 }
 
 /// Where a walk has got to.
-enum Place<'p> {
+enum WalkPlace<'p> {
     /// All goals are reached.
     End,
     /// A pipeline has ended that should have acted.
@@ -362,9 +362,9 @@ impl<'p> PipelineWalk<'_, 'p, '_> {
         loop {
             if let Some((task, step)) = next.take() {
                 match self.reach_place(task, step)? {
-                    Place::End => return Ok(true),
-                    Place::DeadEnd => {}
-                    Place::Fork(fork) => forks.push(fork),
+                    WalkPlace::End => return Ok(true),
+                    WalkPlace::DeadEnd => {}
+                    WalkPlace::Fork(fork) => forks.push(fork),
                 }
             }
 
@@ -394,7 +394,7 @@ impl<'p> PipelineWalk<'_, 'p, '_> {
         }
     }
 
-    fn reach_place(&mut self, mut task: usize, mut step: usize) -> Result<Place<'p>, TooLarge> {
+    fn reach_place(&mut self, mut task: usize, mut step: usize) -> Result<WalkPlace<'p>, TooLarge> {
         loop {
             self.steps += 1;
             if self.steps > MAX_STEPS || !self.budget.spend(PER_STEP) {
@@ -402,11 +402,11 @@ impl<'p> PipelineWalk<'_, 'p, '_> {
             }
 
             let Some((pipe, goal)) = self.tasks.get(task).copied() else {
-                return Ok(Place::End);
+                return Ok(WalkPlace::End);
             };
             let Some(at) = pipe.steps.get(step) else {
                 if goal != Goal::Rest {
-                    return Ok(Place::DeadEnd);
+                    return Ok(WalkPlace::DeadEnd);
                 }
 
                 (task, step) = (task + 1, 0);
@@ -417,7 +417,7 @@ impl<'p> PipelineWalk<'_, 'p, '_> {
             let stage = Stage::from_mode(pipe.mode);
             let (left, is_asked) = self.outcome_choices(at.guardrail, stage, known);
 
-            return Ok(Place::Fork(Fork {
+            return Ok(WalkPlace::Fork(Fork {
                 task,
                 step,
                 goal,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::documents;
 use super::holding::{Content, Held, Holding, Texts};
-use super::{Change, VersionIndex};
+use super::{VersionChange, VersionIndex};
 use crate::ops::source::filter::Filter;
 use crate::ops::source::program::Program;
 use crate::repo::{AsideName, BlobId, CommitId, Repo};
@@ -113,7 +113,7 @@ impl KeptIndex {
             changes,
         } = index;
         let documents = |held: &Vec<Held>| held.iter().map(KeptDocument::of).collect();
-        let versions = |changes: &Vec<Change>| changes.iter().map(KeptChange::of).collect();
+        let versions = |changes: &Vec<VersionChange>| changes.iter().map(KeptChange::of).collect();
         Self {
             tip: tip.to_bytes(),
             settings: holding.settings.map(BlobId::to_bytes),
@@ -180,7 +180,7 @@ impl KeptDocument {
 }
 
 impl KeptChange {
-    fn of(change: &Change) -> Self {
+    fn of(change: &VersionChange) -> Self {
         let content = change
             .content
             .map(|Content { digest, blob, path }| (digest.0, blob.to_bytes(), path));
@@ -190,13 +190,13 @@ impl KeptChange {
         }
     }
 
-    fn restore(self) -> Change {
+    fn restore(self) -> VersionChange {
         let content = self.content.map(|(digest, blob, path)| Content {
             digest: Digest(digest),
             blob: BlobId::from_bytes(blob),
             path,
         });
-        Change {
+        VersionChange {
             commit: CommitId::from_bytes(self.commit),
             content,
         }

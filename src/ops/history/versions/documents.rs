@@ -29,16 +29,16 @@ pub(super) struct FileDocs {
 
 /// What a file's documents depend on: its content, and whether its place is one of ours, where
 /// everything has to be a document of ours.
-type Key = (BlobId, Place);
+type Key = (BlobId, DocumentPlace);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum DocumentPlace {
     Settings,
     Ours,
     Other,
 }
 
-impl Place {
+impl DocumentPlace {
     fn of(path: &str) -> Self {
         match our_folder(path) {
             _ if path == SETTINGS => Self::Settings,
@@ -119,7 +119,7 @@ impl Documents {
         let Some(blob) = side.blob.filter(|_| is_yaml_name(path)) else {
             return Ok(None);
         };
-        let key = (blob, Place::of(path));
+        let key = (blob, DocumentPlace::of(path));
         if self.known.contains_key(&key) {
             self.suspects.insert(path.to_owned());
             return Ok(None);
@@ -137,7 +137,7 @@ impl Documents {
         let bytes = repo.read_blob(blob)?;
         if may_hold_a_policy(&bytes) {
             self.suspects.insert(path.to_owned());
-        } else if key.1 != Place::Settings && !self.suspects.contains(path) {
+        } else if key.1 != DocumentPlace::Settings && !self.suspects.contains(path) {
             return Ok(None);
         }
         // The place is taken now, so that the same content is not read twice.
@@ -155,7 +155,7 @@ impl Documents {
             Some(_) if !is_yaml_name(path) => Arc::default(),
             Some(blob) => self
                 .known
-                .get(&(blob, Place::of(path)))
+                .get(&(blob, DocumentPlace::of(path)))
                 .cloned()
                 .unwrap_or_default(),
             // A link or the like hides what was there.

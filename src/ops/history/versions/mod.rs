@@ -34,12 +34,12 @@ pub struct VersionIndex {
     /// The files at `tip`.
     holding: Holding,
     /// By the number of the name in `holding`.
-    changes: Vec<Vec<Change>>,
+    changes: Vec<Vec<VersionChange>>,
 }
 
 /// A change of one policy: a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
+struct VersionChange {
     commit: CommitId,
     /// The document; `None`: the policy is gone.
     content: Option<Content>,
@@ -171,7 +171,7 @@ impl VersionIndex {
             blob: content.blob,
             path: self.holding.paths.text(content.path).to_owned(),
         };
-        let version = |(number, change): (u64, &Change)| Version {
+        let version = |(number, change): (u64, &VersionChange)| Version {
             number,
             commit: change.commit,
             document: change.content.as_ref().map(document),
@@ -183,7 +183,7 @@ impl VersionIndex {
     /// The newest number of a policy whose document has this digest.
     pub fn number(&self, policy: &str, digest: &str) -> Option<u64> {
         let digest = Digest::from_hex(digest)?;
-        let same = |change: &Change| {
+        let same = |change: &VersionChange| {
             change
                 .content
                 .is_some_and(|content| content.digest == digest)
@@ -222,7 +222,7 @@ impl VersionIndex {
         }
     }
 
-    fn changes_of(&self, policy: &str) -> &[Change] {
+    fn changes_of(&self, policy: &str) -> &[VersionChange] {
         let number = self.holding.names.find(policy);
         number
             .and_then(|number| self.changes.get(number as usize))
@@ -262,7 +262,7 @@ impl Elsewhere<'_> {
 }
 
 /// Appends what an edit came to as versions.
-fn record(changes: &mut Vec<Vec<Change>>, commit: CommitId, outcomes: Vec<(u32, Outcome)>) {
+fn record(changes: &mut Vec<Vec<VersionChange>>, commit: CommitId, outcomes: Vec<(u32, Outcome)>) {
     for (name, outcome) in outcomes {
         let name = name as usize;
         if changes.len() <= name {
@@ -278,7 +278,7 @@ fn record(changes: &mut Vec<Vec<Change>>, commit: CommitId, outcomes: Vec<(u32, 
         };
         let before = known.last().and_then(|change| change.content);
         if before.map(|content| content.digest) != content.map(|content| content.digest) {
-            known.push(Change { commit, content });
+            known.push(VersionChange { commit, content });
         }
     }
 }

@@ -68,7 +68,7 @@ enum Capturer {
 
 /// What else, met at the same time, could let more through.
 #[derive(Debug, Default)]
-struct Wanted {
+struct WantedHelp {
     /// Guardrails that some pipeline would have to capture.
     captured: Vec<GuardId>,
     /// Guardrails that a pipeline would have to capture that BASE lacks: there they run by
@@ -250,7 +250,7 @@ impl Hunt<'_, '_, '_> {
             self.skipped = true;
             return;
         };
-        let mut wanted = Wanted::default();
+        let mut wanted = WantedHelp::default();
         for class in 0..seen.space.classes.len() {
             self.look_at_class(&start, &seen, class, &mut wanted);
             if self.is_over() {
@@ -271,7 +271,7 @@ impl Hunt<'_, '_, '_> {
         start: &Start,
         seen: &Evaluated,
         class: usize,
-        wanted: &mut Wanted,
+        wanted: &mut WantedHelp,
     ) {
         let world = self.search.eval.world;
         let (before, after) = (seen.outcome_of(BASE, class), seen.outcome_of(HEAD, class));
@@ -340,7 +340,7 @@ impl Hunt<'_, '_, '_> {
 
     /// Looks at the place once more with what could let more through: attachments and named
     /// policies of HEAD.
-    fn look_further(&mut self, start: &Start, wanted: &Wanted, depth: usize) {
+    fn look_further(&mut self, start: &Start, wanted: &WantedHelp, depth: usize) {
         if depth > MAX_MEETINGS {
             self.skipped = true;
             return;
