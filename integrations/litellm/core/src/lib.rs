@@ -42,7 +42,13 @@ impl Drop for PolicySet {
 
 /// Who asks for what: team, key, model, tags, user.
 #[derive(FromPyObject)]
-struct Asked(Option<String>, Option<String>, Option<String>, Option<Vec<String>>, Option<String>);
+struct Asked(
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Vec<String>>,
+    Option<String>,
+);
 
 impl Asked {
     fn into_context(self) -> PyResult<Context> {
@@ -54,9 +60,15 @@ impl Asked {
             (Dimension::User, user),
         ];
         let mut context = Context::default();
-        context.extend(single.into_iter().filter_map(|(of, value)| Some((of, value?))));
+        context.extend(
+            single
+                .into_iter()
+                .filter_map(|(of, value)| Some((of, value?))),
+        );
         context.set_values(Dimension::Tag, tags.unwrap_or_default());
-        context.within_limits().map_err(|error| PyValueError::new_err(error.to_string()))
+        context
+            .within_limits()
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }
 
@@ -83,7 +95,11 @@ impl PolicySet {
             let Bundle { set, versions, .. } = Bundle::from_json(body)?;
             let whole = Arc::new(Engine::new(Arc::new(set.into_answers())));
             let current = Mutex::new(whole.as_of(Timestamp::now()));
-            Ok::<_, BundleFault>(Self { whole, current, versions })
+            Ok::<_, BundleFault>(Self {
+                whole,
+                current,
+                versions,
+            })
         })
         .map_err(|fault| PyValueError::new_err(fault.to_string()))
     }
@@ -114,7 +130,12 @@ impl PolicySet {
 
     /// The names of its policies, sorted.
     fn policy_names(&self) -> Vec<String> {
-        self.whole.set().policies.iter().map(|policy| policy.name.to_string()).collect()
+        self.whole
+            .set()
+            .policies
+            .iter()
+            .map(|policy| policy.name.to_string())
+            .collect()
     }
 
     /// Whether it has a policy of that name.
@@ -124,7 +145,10 @@ impl PolicySet {
 
     /// Whether a request may name the policy; `None` where there is none of that name.
     fn is_requestable(&self, name: &str) -> Option<bool> {
-        self.whole.set().find_policy(name).map(|(_, policy)| policy.requestable)
+        self.whole
+            .set()
+            .find_policy(name)
+            .map(|(_, policy)| policy.requestable)
     }
 
     /// The policy's version number; `None` where there is none of that name, or the number is not
@@ -147,7 +171,9 @@ impl PolicySet {
         let engine = self.engine();
         let set = engine.set();
         let attachment = set.attachments.get(number)?;
-        attachment_for_litellm(set, attachment).ok().map(|json| json.to_string())
+        attachment_for_litellm(set, attachment)
+            .ok()
+            .map(|json| json.to_string())
     }
 
     /// Every guardrail that some policy adds or steps through.
@@ -158,12 +184,18 @@ impl PolicySet {
             .iter()
             .flat_map(|policy| {
                 let steps = policy.pipeline.iter().flat_map(|pipeline| &pipeline.steps);
-                policy.add.iter().copied().chain(steps.map(|step| step.guardrail))
+                policy
+                    .add
+                    .iter()
+                    .copied()
+                    .chain(steps.map(|step| step.guardrail))
             })
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().map(|id| set.guardrail(id).to_owned()).collect()
+        ids.into_iter()
+            .map(|id| set.guardrail(id).to_owned())
+            .collect()
     }
 
     /// Each guardrail that is a step, with the modes of its pipelines.
@@ -219,7 +251,11 @@ impl PolicySet {
         let matching = engine.matching_attachments(&context);
         let told = matching.into_iter().filter_map(|(attachment, reason)| {
             let policy = set.policy(attachment.policy)?;
-            Some((policy.name.to_string(), reason.to_string(), attachment.default))
+            Some((
+                policy.name.to_string(),
+                reason.to_string(),
+                attachment.default,
+            ))
         });
         Ok(told.collect())
     }
@@ -232,22 +268,39 @@ impl PolicySet {
         policies: Vec<String>,
     ) -> PyResult<(Vec<Matched>, Vec<String>, Vec<String>)> {
         let policies = policies.into_iter().map(Requested::Named).collect();
-        let request = Request { context: asked.into_context()?, policies };
+        let request = Request {
+            context: asked.into_context()?,
+            policies,
+        };
         let engine = self.engine();
         let resolution = engine.resolve(&request);
         let matched = resolution.policies.iter().map(|policy| {
-            (policy.name().to_owned(), policy.matched_via().map(|reason| reason.to_string()))
+            (
+                policy.name().to_owned(),
+                policy.matched_via().map(|reason| reason.to_string()),
+            )
         });
         Ok((
             matched.collect(),
-            resolution.guardrails.iter().map(|name| (*name).to_owned()).collect(),
-            resolution.pipelines.iter().map(|piped| piped.policy.to_owned()).collect(),
+            resolution
+                .guardrails
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            resolution
+                .pipelines
+                .iter()
+                .map(|piped| piped.policy.to_owned())
+                .collect(),
         ))
     }
 }
 
 fn answers_later(policy: &Policy) -> bool {
-    policy.pipeline.as_ref().is_some_and(|pipeline| pipeline.mode == PipelineMode::PostCall)
+    policy
+        .pipeline
+        .as_ref()
+        .is_some_and(|pipeline| pipeline.mode == PipelineMode::PostCall)
 }
 
 fn mode_word(mode: PipelineMode) -> &'static str {
