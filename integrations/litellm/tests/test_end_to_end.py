@@ -144,7 +144,8 @@ def test_what_ends_is_over_for_the_proxy_and_the_daemon_at_one_instant(tmp_path:
     assert proxy.until_running(second).listed("x-litellm-applied-guardrails") == {"mark-a", "mark-b"}
 
     def told() -> dict[str, Any]:
-        return ask_daemon(address, "/v1/status")["sets"][0]
+        first: dict[str, Any] = ask_daemon(address, "/v1/status")["sets"][0]
+        return first
 
     status = proxy.until_status("it runs", lambda status: status["commit"] == second)
     assert status["valid_until"] == told()["valid_until"] == end

@@ -2,7 +2,7 @@
 
 Reads JSON Lines from standard input, each a case:
 
-    {"guardrails": [{"name": "g0", "modes": ["pre_call"], "default_on": false}],
+    {"guardrails": [{"name": "g0", "modes": ["pre_call"], "default_on": false, "stream_scope": "both"}],
      "given": ["g0", "g1"],                     what the policies give to the call
      "pipelines": [{"policy": "p0", "mode": "pre_call", "steps": [{"guardrail": "g0", "on_fail": "next"}]}],
      "outcomes": {"g0": ["fail", "pass"]}}      each time that it runs, the last one from then on
@@ -40,7 +40,7 @@ class Fake(CustomGuardrail):
     """Returns what it is told to, one outcome a run."""
 
     def __init__(self, entry, outcomes):
-        scope = "streaming" if outcomes[:1] == ["skip"] else None
+        scope = "streaming" if outcomes[:1] == ["skip"] else entry.get("stream_scope")
         super().__init__(
             guardrail_name=entry["name"],
             event_hook=list(entry["modes"]),
