@@ -39,16 +39,17 @@ pub(super) fn time_until_expiry(slot: &Slot, clock: Timestamp) -> Option<Duratio
     Some(Duration::try_from(left).unwrap_or_default().min(TICK))
 }
 
-/// Where something of what is served has expired by a clock, serves the set without it. Returns
-/// what is served then, and what was served before.
+/// Where something of what is served has expired by a clock, serves the set without it; where that
+/// is near, makes it ready. Returns what is served then, and what was served before.
 pub(super) fn leave_expired(
     hub: &Hub,
     slot: &Slot,
     clock: Timestamp,
 ) -> Option<(Arc<Snapshot>, Option<Arc<Snapshot>>)> {
     let served = slot.snapshot()?;
-    let next = slot.snapshot_at(slot.instant(clock))?;
+    let next = slot.snapshot_at(clock)?;
     if Arc::ptr_eq(&served, &next) {
+        slot.prepare_next(clock);
         return None;
     }
 
@@ -213,6 +214,32 @@ mod tests {
         assert_eq!(counted(at("09T00:00:00")), 1);
         // Two instants in one sleep.
         assert_eq!((counted(at("25T00:00:00")), left(&slot)), (0, 1));
+    }
+
+    #[test]
+    fn what_is_left_after_an_instant_is_made_before_it() {
+        let (hub, slot) = (hub(), slot(at("01T00:00:00")));
+        assert!(leave_expired(&hub, &slot, at("10T11:59:58")).is_none());
+        let prepared = slot.made_ahead().unwrap();
+        assert_eq!(prepared.engine.set().attachments.len(), 1);
+        // Nobody gets it before its time.
+        let before = slot.snapshot_at(at("10T11:59:59.999")).unwrap();
+        assert_eq!(before.engine.set().attachments.len(), 3);
+        let at_once = slot.snapshot_at(at("10T12:00:00")).unwrap();
+        assert!(Arc::ptr_eq(&prepared, &at_once));
+        // From then on it is past, whatever a clock says.
+        let later = slot.snapshot_at(at("10T11:59:59.999")).unwrap();
+        assert!(Arc::ptr_eq(&prepared, &later));
+    }
+
+    #[test]
+    fn what_is_loaded_while_a_clock_runs_back_has_nothing_that_had_ended() {
+        let (hub, slot) = (hub(), slot(at("01T00:00:00")));
+        let reloaded = Arc::new(slot.snapshot().unwrap().as_of(at("10T11:59:59")));
+        slot.snapshot_at(at("10T12:00:00")).unwrap();
+        drop(hub.publish_snapshot(&slot, reloaded));
+        let answering = slot.snapshot_at(at("10T11:59:59")).unwrap();
+        assert_eq!(answering.engine.set().attachments.len(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Snapshot;
 use super::floor::Floor;
@@ -13,18 +13,22 @@ use super::notes::lock_unpoisoned;
 use super::status::{Failing, Hold, Outdated, Rejected, SetStatus};
 use crate::repo::CommitId;
 
+/// How long before an instant the follower makes what is served from then on: a few of its sleeps.
+const PREPARED_BEFORE: SignedDuration = SignedDuration::from_secs(3);
+
 /// A set's snapshot behind an atomic pointer.
 ///
 /// INVARIANT (one writer): only the follower's thread swaps the snapshot and writes the facts. A
-/// reader takes the `Arc` once and answers wholly from it. A reader that comes between an instant
-/// and the follower's swap makes what the follower will swap in, and keeps it in `ahead`.
+/// reader takes the `Arc` once and answers wholly from it. Shortly before an instant at which
+/// something ends, the follower puts what is left then into `ahead`, for readers that come between
+/// the instant and its swap; after a jump of the clock the first such reader does.
 pub(super) struct Slot {
     /// An environment's name, or `worktree`.
     pub name: Arc<str>,
     snapshot: ArcSwapOption<Snapshot>,
-    /// What a reader made because something of `snapshot` had ended.
+    /// What is left of `snapshot` after an instant at which something of it ends.
     ahead: ArcSwapOption<Ahead>,
-    /// Held by the reader that makes it, so that many make one.
+    /// Held by the thread that makes it, so that many make one.
     making: Mutex<()>,
     started: Instant,
     /// Milliseconds from `started` to the last successful reading of the ref, plus one; 0: never
@@ -87,33 +91,65 @@ impl Slot {
         if snapshot.engine.valid_until().is_none() {
             return Some(snapshot);
         }
-        if let Some(ahead) = self.ahead_of(&snapshot, clock) {
-            return Some(ahead);
-        }
+        // A clock that runs back revives nothing.
+        let clock = self.instant(clock);
         if lasts_at(&snapshot, clock) {
             return Some(snapshot);
         }
 
-        let _making = lock_unpoisoned(&self.making);
-        let made = self.ahead_of(&snapshot, clock).unwrap_or_else(|| {
-            let ahead = Arc::new(snapshot.as_of(self.instant(clock)));
-            // Also where the clock runs back before the follower looks at it.
-            self.raise_floor(ahead.engine.instant());
-            self.ahead.store(Some(Arc::new(Ahead {
-                of: Arc::downgrade(&snapshot),
-                snapshot: ahead.clone(),
-            })));
-            ahead
-        });
-        Some(made)
+        let next = self.make_ahead(&snapshot, clock);
+        self.raise_floor(next.engine.instant());
+        Some(next)
     }
 
-    /// What a reader made of a snapshot, where nothing of that has ended by a clock.
-    fn ahead_of(&self, snapshot: &Arc<Snapshot>, clock: Timestamp) -> Option<Arc<Snapshot>> {
+    /// What was made for after the next instant.
+    #[cfg(test)]
+    pub fn made_ahead(&self) -> Option<Arc<Snapshot>> {
+        self.ahead
+            .load()
+            .as_ref()
+            .map(|ahead| ahead.snapshot.clone())
+    }
+
+    /// Makes what will be served after the next instant at which something ends, if that is near:
+    /// whoever asks then need not wait for it.
+    pub fn prepare_next(&self, clock: Timestamp) {
+        let Some(snapshot) = self.snapshot() else {
+            return;
+        };
+        let until = snapshot.engine.valid_until();
+        if let Some(until) = until.filter(|until| until.duration_since(clock) <= PREPARED_BEFORE) {
+            self.make_ahead(&snapshot, until);
+        }
+    }
+
+    /// What is left of a snapshot at an instant, made once.
+    fn make_ahead(&self, snapshot: &Arc<Snapshot>, instant: Timestamp) -> Arc<Snapshot> {
+        if let Some(ahead) = self.ahead_of(snapshot, instant) {
+            return ahead;
+        }
+        let _making = lock_unpoisoned(&self.making);
+        self.ahead_of(snapshot, instant).unwrap_or_else(|| {
+            let made = Arc::new(snapshot.as_of(instant));
+            self.ahead.store(Some(Arc::new(Ahead {
+                of: Arc::downgrade(snapshot),
+                snapshot: made.clone(),
+            })));
+            made
+        })
+    }
+
+    /// What was made of a snapshot, where that is what is left of it at an instant.
+    fn ahead_of(&self, snapshot: &Arc<Snapshot>, instant: Timestamp) -> Option<Arc<Snapshot>> {
         let ahead = self.ahead.load();
         let ahead = ahead.as_ref()?;
         let is_of_it = std::ptr::eq(ahead.of.as_ptr(), Arc::as_ptr(snapshot));
-        (is_of_it && lasts_at(&ahead.snapshot, clock)).then(|| ahead.snapshot.clone())
+        let is_begun = ahead
+            .snapshot
+            .engine
+            .instant()
+            .is_some_and(|begin| begin <= instant);
+        (is_of_it && is_begun && lasts_at(&ahead.snapshot, instant)).then(|| ahead.snapshot.clone())
     }
 
     /// Puts a snapshot in the place of the one that is served, which is returned.

@@ -346,10 +346,11 @@ impl BodyShare {
         let Held { pool, seat, seats } = &*self.0;
         let most = seats.most_bytes(*pool);
         let all = seats.body_bytes.of(*pool);
+        // Of all first: a seat that is evicted meanwhile gives back no more than was counted.
+        all.fetch_add(bytes, Ordering::Relaxed);
         seat.body_bytes
             .of(*pool)
             .fetch_add(bytes, Ordering::Relaxed);
-        all.fetch_add(bytes, Ordering::Relaxed);
         while all.load(Ordering::Relaxed) > most {
             if !seats.end_largest_body(*pool, seat) {
                 return false;

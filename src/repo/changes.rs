@@ -136,25 +136,25 @@ fn compare_entries(
         old.map(|entry| tree_item(at, entry)),
         new.map(|entry| tree_item(at, entry)),
     );
-    let Some(commits_between) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
+    let Some(path) = old.as_ref().or(new.as_ref()).map(|item| item.path.clone()) else {
         return (None, None);
     };
     let folder = |item: &Option<Item>| item.as_ref().and_then(|item| item.folder);
     let side = |item: &Option<Item>| {
         item.as_ref()
             .and_then(|it| it.side)
-            .filter(|side| wanted(&commits_between, side.kind))
+            .filter(|side| wanted(&path, side.kind))
     };
     let (old_folder, new_folder) = (folder(&old), folder(&new));
-    let enter = old_folder != new_folder && !is_dot(last_name(&commits_between));
+    let enter = old_folder != new_folder && !is_dot(last_name(&path));
     let (old, new) = (side(&old), side(&new));
     let change = (old != new).then(|| Change {
-        path: commits_between.as_str().into(),
+        path: path.as_str().into(),
         old,
         new,
     });
     (
-        enter.then(|| (format!("{commits_between}/"), old_folder, new_folder)),
+        enter.then(|| (format!("{path}/"), old_folder, new_folder)),
         change,
     )
 }

@@ -92,13 +92,9 @@ impl Repo {
         let odb = self.object_database()?;
         let mut entries = Vec::new();
         if let Some(root) = self.folder_at(tree, prefix)? {
-            self.walk_tree(root, &mut |commits_between, kind, item| {
-                if wanted(&commits_between, kind) {
-                    entries.push(measure_entry(
-                        &odb,
-                        Entry::new(commits_between, kind),
-                        item,
-                    )?);
+            self.walk_tree(root, &mut |path, kind, item| {
+                if wanted(&path, kind) {
+                    entries.push(measure_entry(&odb, Entry::new(path, kind), item)?);
                 }
                 Ok(())
             })?;
@@ -115,10 +111,10 @@ impl Repo {
     ) -> Result<Vec<(Arc<str>, Side)>, RepoError> {
         let mut sides = Vec::new();
         if let Some(root) = self.folder_at(tree, prefix)? {
-            self.walk_tree(root, &mut |commits_between, kind, item| {
-                if wanted(&commits_between, kind) {
+            self.walk_tree(root, &mut |path, kind, item| {
+                if wanted(&path, kind) {
                     let blob = item.blob_id().filter(|_| kind == EntryKind::File);
-                    sides.push((commits_between.into(), Side { kind, blob }));
+                    sides.push((path.into(), Side { kind, blob }));
                 }
                 Ok(())
             })?;

@@ -153,8 +153,9 @@ pub fn shift_from(
         ));
     }
 
-    // In later spans, at least what has nothing besides is asked.
-    rests.truncate(if asked_spans > 1 { fits.max(1) } else { fits });
+    // In later spans, at least what has nothing besides is asked, where that fits once.
+    let is_kept = asked_spans > 1 && pairs <= MOST;
+    rests.truncate(if is_kept { fits.max(1) } else { fits });
 
     let mut rows: Vec<ShiftRow> = Vec::new();
     let mut asked = 0;
