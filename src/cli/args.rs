@@ -63,6 +63,26 @@ impl FetchArgs {
     }
 }
 
+/// Why something is done, where a reason is asked for.
+#[derive(Debug, Args)]
+pub(super) struct ReasonArgs {
+    /// Why: one line, kept in the commit
+    #[arg(value_name = "REASON", required_unless_present = "reason_text")]
+    reason: Option<String>,
+
+    /// The same, written as at `promote` and `rollback`
+    #[arg(long = "reason", value_name = "TEXT", conflicts_with = "reason")]
+    reason_text: Option<String>,
+}
+
+impl ReasonArgs {
+    /// The reason, however it was written.
+    pub(super) fn text(&self) -> &str {
+        let given = self.reason.as_deref().or(self.reason_text.as_deref());
+        given.unwrap_or_default()
+    }
+}
+
 /// Where the set is read from.
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {

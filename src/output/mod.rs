@@ -68,7 +68,9 @@ pub use review::{
     verdict_line,
 };
 pub use rules::{RulesObject, format_rule, rules_markdown, rules_object};
-pub use safeguards::{more_cases, safeguards_human, safeguards_markdown};
+pub use safeguards::{
+    SafeguardGroup, group_safeguards, more_cases, safeguards_human, safeguards_markdown,
+};
 pub use schemas::output_schema;
 pub use status::format_status;
 pub use table::format_table;

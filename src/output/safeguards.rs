@@ -81,7 +81,7 @@ fn place_prefix(change: &SafeguardChange) -> String {
 }
 
 /// Safeguards of which the same becomes: one, or the cases of a matrix.
-pub(super) struct SafeguardGroup<'c> {
+pub struct SafeguardGroup<'c> {
     /// The first of them.
     pub first: &'c SafeguardChange,
     /// How many they are.
@@ -90,7 +90,7 @@ pub(super) struct SafeguardGroup<'c> {
 
 impl SafeguardGroup<'_> {
     /// ` (and 19 more cases of the same matrix)`, or nothing.
-    fn rest_words(&self) -> String {
+    pub fn rest_words(&self) -> String {
         more_cases(self.count - 1)
     }
 }
@@ -106,7 +106,7 @@ pub fn more_cases(more: usize) -> String {
 
 /// Changes put together where they are of cases that stand at one place, those of a matrix, and the
 /// same becomes of them.
-pub(super) fn group_safeguards(changes: &[SafeguardChange]) -> Vec<SafeguardGroup<'_>> {
+pub fn group_safeguards(changes: &[SafeguardChange]) -> Vec<SafeguardGroup<'_>> {
     let mut groups: Vec<SafeguardGroup<'_>> = Vec::new();
     let mut known: HashMap<(&Option<String>, Option<u32>, &str), usize> = HashMap::new();
     for change in changes {

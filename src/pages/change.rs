@@ -64,21 +64,24 @@ fn review_section(frame: &Frame, environment: &str, review: &Review) -> Markup {
 
 /// What each gate says; the ones that say nothing are passed.
 fn gate_table(frame: &Frame, foreseen: &Foreseen) -> Markup {
-    let class = if foreseen.could {
-        "card good"
-    } else {
-        "card bad"
+    let (class, heading) = match (foreseen.could, foreseen.undecided) {
+        (true, _) => ("card good", "The gates let it pass"),
+        (false, true) => (
+            "card warn",
+            "Not every gate was decided in the time of this review",
+        ),
+        (false, false) => ("card bad", "The gates refuse it"),
     };
     html! {
         section class=(class) aria-labelledby="gates" {
-            h2 #gates { @if foreseen.could { "The gates let it pass" } @else { "The gates refuse \
-                it" } }
+            h2 #gates { (heading) }
             ul.plain.near {
                 @for word in foreseen.gates.iter().take(MAX_SHOWN) {
                     @let (class, says) = match word.says {
                         Says::Refused => ("badge bad", "refused"),
                         Says::Allowed => ("badge warn", "allowed"),
                         Says::Warned => ("badge warn", "warning"),
+                        Says::Undecided => ("badge warn", "not decided in time"),
                     };
                     li {
                         span class=(class) { (says) } " gate " code { (word.gate) } ": " (sentence_markup(&word.message)) " "

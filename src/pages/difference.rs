@@ -7,7 +7,7 @@ use refguard_core::diff::{
 };
 use refguard_core::prove::Impact;
 use refguard_core::questions::Shift;
-use refguard_core::safeguards::{SafeguardChange, SafeguardDiff};
+use refguard_core::safeguards::SafeguardDiff;
 use serde_json::Value;
 
 use super::ask::capitalise_word;
@@ -17,7 +17,9 @@ use super::parts::{
 };
 use super::policy::field_table;
 use crate::daemon::Difference;
-use crate::output::{NamedRow, Style, impact_human, loss_words, named_rows};
+use crate::output::{
+    NamedRow, SafeguardGroup, Style, group_safeguards, impact_human, loss_words, named_rows,
+};
 
 /// Rows, documents and safeguards that are shown.
 const MAX_ROWS: usize = 100;
@@ -160,23 +162,28 @@ pub(super) fn safeguard_card(safeguards: &SafeguardDiff) -> Markup {
     } else {
         "card bad"
     };
+    let (lost, gained) = (
+        group_safeguards(&safeguards.lost),
+        group_safeguards(&safeguards.gained),
+    );
     html! {
         section class=(class) aria-labelledby="safeguards" {
             h2 #safeguards { "Safeguards" }
             ul.plain.near {
-                @for change in safeguards.lost.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge bad", "lost", change)) }
-                @for change in safeguards.gained.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge good", "gained", change)) }
+                @for group in lost.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge bad", "lost", group)) }
+                @for group in gained.iter().take(MAX_SAFEGUARDS) { (safeguard_row("badge good", "gained", group)) }
             }
-            @let left_out = safeguards.lost.len().saturating_sub(MAX_SAFEGUARDS) + safeguards.gained.len().saturating_sub(MAX_SAFEGUARDS);
+            @let left_out = lost.len().saturating_sub(MAX_SAFEGUARDS) + gained.len().saturating_sub(MAX_SAFEGUARDS);
             @if left_out > 0 { p.muted { "and " (left_out) " more" } }
         }
     }
 }
 
-fn safeguard_row(class: &str, word: &str, change: &SafeguardChange) -> Markup {
+fn safeguard_row(class: &str, word: &str, group: &SafeguardGroup<'_>) -> Markup {
+    let change = group.first;
     html! {
         li {
-            span class=(class) { (word) } " " (sentence_markup(&change.sentence())) " "
+            span class=(class) { (word) } " " (sentence_markup(&change.sentence())) (group.rest_words()) " "
             @if let Some(file) = &change.file { (place_mark(file, change.line.unwrap_or(1))) }
         }
     }

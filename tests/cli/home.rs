@@ -580,7 +580,7 @@ fn a_ledger_that_went_back_at_the_remote_together_with_its_branch_is_said() {
     let other = server.cloned(&[]);
     publish(&other, "other");
     other.run(["promote"]).ok();
-    let run = author.run(["hold", "who did that"]).ends(0);
+    let run = author.run(["hold", "--reason", "who did that"]).ends(0);
     let said = "the ledger of `production` went back from promotion 2 to promotion 1";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }

@@ -596,7 +596,8 @@ fn a_rollback_shows_beforehand_what_it_would_do_and_a_release_ends_its_hold() {
     assert_eq!(repo.id("production"), tip);
     repo.run(["rollback"]).ok();
     repo.run(["promote"]).fails(1);
-    repo.run(["release", "mended", "--env", "production"]).ok();
+    repo.run(["release", "--reason", "mended", "--env", "production"])
+        .ok();
     let log = repo.run(["log", "--format", "json"]).json();
     assert_eq!(log["promotions"][0]["kind"], "release");
     assert_eq!(

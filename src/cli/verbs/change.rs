@@ -87,7 +87,7 @@ fn is_case(word: &GateWord) -> bool {
 
 /// What became of the safeguard that a word is of: its message without the name.
 fn became(word: &GateWord) -> &str {
-    let named = word.message.rsplit_once("` ");
+    let named = word.message.split_once("` ");
     named.map_or(&*word.message, |(_, became)| became)
 }
 
@@ -96,6 +96,7 @@ fn says_word(says: Says) -> &'static str {
         Says::Refused => "refused",
         Says::Allowed => "allowed",
         Says::Warned => "warning",
+        Says::Undecided => "not decided",
     }
 }
 
@@ -220,6 +221,7 @@ fn report_plan(plan: &Preview<'_>, refuses: bool) -> String {
             Some(Says::Refused) => "refuses".to_owned(),
             Some(Says::Allowed) => "refuses, and is passed".to_owned(),
             Some(Says::Warned) => "warns".to_owned(),
+            Some(Says::Undecided) => "is not decided".to_owned(),
         };
         let says = if said.len() > 1 {
             format!("{says} ({} times)", said.len())

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::change;
-use crate::cli::args::ChangeFormat;
+use crate::cli::args::{ChangeFormat, ReasonArgs};
 use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::shell::Shell;
@@ -17,8 +17,8 @@ use crate::ops::{HomeRequest, Workspace};
 /// Example: refguard hold "freeze until the audit is over"
 #[derive(Debug, Args)]
 pub(in crate::cli) struct HoldArgs {
-    /// Why: one line, kept in the commit
-    reason: String,
+    #[command(flatten)]
+    reason: ReasonArgs,
 
     /// The environment
     #[arg(
@@ -50,7 +50,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &HoldArgs) -> Result<Exit> {
             push: args.push.clone(),
             local: args.local,
         };
-        workspace.plan_hold(&args.environment, &args.reason, &home)?
+        workspace.plan_hold(&args.environment, args.reason.text(), &home)?
     };
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {

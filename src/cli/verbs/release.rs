@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::change;
-use crate::cli::args::ChangeFormat;
+use crate::cli::args::{ChangeFormat, ReasonArgs};
 use crate::cli::completion;
 use crate::cli::exit::Exit;
 use crate::cli::print;
@@ -18,8 +18,8 @@ use crate::ops::{HomeRequest, Workspace};
 /// Example: refguard release "the audit is over"
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReleaseArgs {
-    /// Why: one line, kept in the commit
-    reason: String,
+    #[command(flatten)]
+    reason: ReasonArgs,
 
     /// The environment
     #[arg(
@@ -50,7 +50,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ReleaseArgs) -> Result<Exit> {
         push: args.push.clone(),
         local: args.local,
     };
-    let plan = workspace.plan_release(&args.environment, &args.reason, &home)?;
+    let plan = workspace.plan_release(&args.environment, args.reason.text(), &home)?;
     change::say_gates(&plan.verdict);
     if plan.verdict.refuses() {
         return change::report_refusal(&args.environment, &plan.verdict, args.format);

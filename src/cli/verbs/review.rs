@@ -22,8 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 /// lost; findings that are new; failed tests by cause; what the gates would say; whom to ask. Then
 /// what is gained or stays, and the exact regions of requests. BASE is taken where the change
 /// began, so what was merged since is no part of it. Without arguments: the publish branch against
-/// the work tree. Takes five seconds at most, or `--budget`, and says what was left out. Exit 1: the
-/// set after has an error or a failed test.
+/// the work tree. Works for five seconds at most, or `--budget`, besides reading the sets, their
+/// tests and logs, and says what was left out; a gate that this does not suffice for is said to be
+/// not decided. Exit 1: the set after has an error or a failed test.
 ///
 /// Example: refguard review origin/main HEAD --format markdown
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::ops::change::safeguards::{self, SafeguardComparisons};
 use crate::ops::change::timing;
+use crate::ops::change::weaken::Loss;
 use crate::ops::source::load::NoProgress;
 use crate::ops::{
     EnvironmentState, Judged, TestOptions, TestReport, TrackedSet, VersionHistory, Workspace,
@@ -30,6 +31,9 @@ pub enum Says {
     Allowed,
     /// A word of caution.
     Warned,
+    /// In a review: its time ended before the gate was through. `promote` gives its gates time of
+    /// their own, and decides.
+    Undecided,
 }
 
 /// One thing that a gate has to say.
@@ -347,6 +351,11 @@ fn tree_before_external_move(ledger: &Ledger, candidate: &Candidate) -> Option<T
     (is_external && last.commit.tree != candidate.tree).then_some(last.commit.tree)
 }
 
+/// What a gate would refuse for want of time is not decided.
+fn leave_undecided(word: &mut GateWord) {
+    word.says = Says::Undecided;
+}
+
 /// Of a rollback only an unsound set is refused.
 fn soften_verdict(word: &mut GateWord) {
     if word.gate != "valid" && word.says == Says::Refused {
@@ -448,7 +457,7 @@ pub(in crate::ops) fn foresee(
     findings: &[Finding],
     before: Option<&Arc<PolicySet>>,
     after: Option<(&Arc<Engine>, &TestReport)>,
-    loss: Option<String>,
+    loss: Option<Loss>,
     now: Timestamp,
     comparisons: &mut SafeguardComparisons,
 ) -> Result<Vec<GateWord>> {
@@ -461,8 +470,11 @@ pub(in crate::ops) fn foresee(
     );
     if let Some((engine, report)) = after {
         let budget = comparisons.budget_until(1.0);
-        let broken = crate::ops::change::weaken::invariants_within(engine, now, &budget);
-        verdict.words.extend(broken);
+        let mut broken = crate::ops::change::weaken::invariants_within(engine, now, &budget);
+        if budget.has_run_out() {
+            broken.open.iter_mut().for_each(leave_undecided);
+        }
+        verdict.words.extend(broken.into_words());
         verdict.words.extend(failed_tests(report));
         empty_set(engine.set(), &mut verdict);
         let after = engine.set();

@@ -124,8 +124,10 @@ pub struct ComingVersion {
 pub struct Foreseen {
     /// The environment.
     pub environment: String,
-    /// Whether no gate refuses.
+    /// Whether every gate lets it pass.
     pub could: bool,
+    /// Whether no gate refuses, and the review's time ended before all of them were through.
+    pub undecided: bool,
     /// What the gates would say.
     pub gates: Vec<GateWord>,
 }
@@ -134,6 +136,8 @@ pub struct Foreseen {
 struct KnownAnswers<'r> {
     tests: Option<&'r ReviewedTests>,
     impact: Option<&'r Impact>,
+    /// Whether the time for the impact ended before it was worked out.
+    impact_ran_out: bool,
     comparisons: SafeguardComparisons,
 }
 
@@ -250,17 +254,9 @@ impl Workspace {
         );
         let engines = before.engine.as_ref().zip(after.engine.as_ref());
         let diff = engines.map(|(before, after)| diff_sets(before.set(), after.set()));
-        let impact = engines.map(|(before, after)| {
-            let budget = time.budget_until(IMPACT_ENDS);
-            impact_from(before, after, now, &budget, detail)
-        });
-        let replay = engines
-            .zip(impact.as_ref())
-            .zip(logs)
-            .map(|((engines, impact), logs)| {
-                replay_logs(engines, Some(began.to_string()), now, impact, logs)
-            })
-            .transpose()?;
+        let impact_budget = time.budget_until(IMPACT_ENDS);
+        let impact =
+            engines.map(|(before, after)| impact_from(before, after, now, &impact_budget, detail));
         let shift = engines
             .zip(impact.as_ref())
             .map(|((before, after), impact)| {
@@ -281,9 +277,18 @@ impl Workspace {
         let known = KnownAnswers {
             tests: tests.as_ref(),
             impact: impact.as_ref(),
+            impact_ran_out: impact_budget.has_run_out(),
             comparisons,
         };
         let environments = self.foresee_gates(&mut sets, began_tree, sides, now, known)?;
+        // Last: a log takes as long as it is, and takes no time from what the gates think.
+        let replay = engines
+            .zip(impact.as_ref())
+            .zip(logs)
+            .map(|((engines, impact), logs)| {
+                replay_logs(engines, Some(began.to_string()), now, impact, logs)
+            })
+            .transpose()?;
         let errors = after
             .findings
             .iter()
@@ -346,6 +351,7 @@ impl Workspace {
         let KnownAnswers {
             tests,
             impact,
+            impact_ran_out,
             mut comparisons,
         } = known;
         let (repo, publish_branch) = (self.repo()?, self.publish_branch_name()?);
@@ -365,7 +371,10 @@ impl Workspace {
                 _ if state.settings.weaken == GateLevel::Off => None,
                 None => None,
                 Some(_) if tip == Some(base) && before.engine.is_some() => {
-                    impact.and_then(|i| weaken::loss(i.weakening.as_ref(), &i.weakening_doubts))
+                    impact.and_then(|found| {
+                        let doubts = &found.weakening_doubts;
+                        weaken::loss(found.weakening.as_ref(), doubts, impact_ran_out)
+                    })
                 }
                 Some(engine) => {
                     let budget = comparisons.budget_until(1.0);
@@ -384,10 +393,12 @@ impl Workspace {
                 now,
                 &mut comparisons,
             )?;
-            let could = gates.iter().all(|word| word.says != Says::Refused);
+            let is_said = |says| gates.iter().any(|word| word.says == says);
+            let (refused, undecided) = (is_said(Says::Refused), is_said(Says::Undecided));
             found.push(Foreseen {
                 environment: name,
-                could,
+                could: !refused && !undecided,
+                undecided: undecided && !refused,
                 gates,
             });
         }
@@ -418,7 +429,7 @@ impl Workspace {
         tip: Option<TreeId>,
         (after, budget): (&Arc<Engine>, &Budget),
         now: Timestamp,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<weaken::Loss>> {
         let before = tip
             .map(|tip| sets.judge_tree(self, tip, Release::FIRST, &NoProgress))
             .transpose()?

@@ -155,6 +155,7 @@ pub(in crate::ops) fn ask_gate(
                     .to_owned(),
             file: None,
             line: None,
+            is_open: false,
         }],
     };
     if lost.is_empty() {
@@ -172,14 +173,20 @@ pub(in crate::ops) fn ask_gate(
         }
         (GateLevel::Warn | GateLevel::Off, _) => Says::Warned,
     };
+    // An answer that bounds the time of its comparisons is no promotion: that decides.
+    let is_preview = comparisons.time.is_some();
     let words = lost.into_iter().map(
         |Loss {
              message,
              file,
              line,
+             is_open,
          }| GateWord {
             gate: GATE,
-            says,
+            says: match says {
+                Says::Refused if is_open && is_preview => Says::Undecided,
+                says => says,
+            },
             message,
             file,
             line,
@@ -194,6 +201,7 @@ struct Loss {
     message: String,
     file: Option<String>,
     line: Option<u32>,
+    is_open: bool,
 }
 
 fn loss_of(change: &SafeguardChange) -> Loss {
@@ -201,6 +209,7 @@ fn loss_of(change: &SafeguardChange) -> Loss {
         message: change.sentence(),
         file: change.file.clone(),
         line: change.line,
+        is_open: change.is_open,
     }
 }
 

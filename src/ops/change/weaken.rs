@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use refguard_core::document::GateLevel;
 use refguard_core::prove::{
-    Budget, Proof, ProveOptions, Weakening, WeakeningKind, prove_from, weakens_from,
+    self, Budget, Proof, ProveOptions, Weakening, WeakeningKind, prove_from, weakens_from,
 };
 use refguard_core::resolve::Engine;
 
@@ -29,8 +29,8 @@ pub fn budget_within(limit: Duration) -> Budget {
 /// The time that an answer may take with all that it works out, of which each part gets a share:
 ///
 /// ```text
-/// 0 %     60 %             80 %          90 %     100 %
-/// | impact | names, replay  | safeguards  | gates  |
+/// 0 %     60 %    80 %          90 %     100 %
+/// | impact | names | safeguards  | gates  |
 /// ```
 ///
 /// What a part does not use is there for those after it.
@@ -62,7 +62,23 @@ impl TimeBox {
 
 /// The invariants of a set: one that does not hold, or cannot be shown to, refuses.
 pub(in crate::ops) fn invariants(engine: &Arc<Engine>, now: Timestamp) -> Vec<GateWord> {
-    invariants_within(engine, now, &budget_within(PATIENCE))
+    let broken = invariants_within(engine, now, &budget_within(PATIENCE));
+    broken.into_words().collect()
+}
+
+/// What the gate says of invariants.
+pub(in crate::ops) struct InvariantWords {
+    /// Those that do not hold.
+    pub broken: Vec<GateWord>,
+    /// What was not analysed.
+    pub open: Vec<GateWord>,
+}
+
+impl InvariantWords {
+    /// All of them.
+    pub fn into_words(self) -> impl Iterator<Item = GateWord> {
+        self.broken.into_iter().chain(self.open)
+    }
 }
 
 /// The same within a budget.
@@ -70,46 +86,52 @@ pub(in crate::ops) fn invariants_within(
     engine: &Arc<Engine>,
     now: Timestamp,
     budget: &Budget,
-) -> Vec<GateWord> {
+) -> InvariantWords {
     if engine.set().invariants.is_empty() {
-        return Vec::new();
+        return InvariantWords {
+            broken: Vec::new(),
+            open: Vec::new(),
+        };
     }
+
     let proof: Proof = prove_from(engine, now, ProveOptions::default(), budget);
-    let refused = |message: String, file: Option<String>, line: Option<u32>| GateWord {
+    let broken = proof.invariants.iter().filter(|verdict| !verdict.holds);
+    let open = proof.not_analysed.iter();
+    let unanalysed = |what: &String| refuse_set(format!("not analysed: {what}"), None);
+    InvariantWords {
+        broken: broken.map(broken_word).collect(),
+        open: open.map(unanalysed).collect(),
+    }
+}
+
+fn broken_word(verdict: &prove::Verdict) -> GateWord {
+    let request = verdict
+        .counterexample
+        .as_ref()
+        .map_or_else(String::new, |w| {
+            format!(": not for {}", w.describe_values())
+        });
+    let from = verdict
+        .at
+        .map_or_else(String::new, |at| format!(" from {at} on"));
+    refuse_set(
+        format!(
+            "the invariant `{}` does not hold{from}{request}",
+            verdict.name
+        ),
+        verdict.file.clone().zip(verdict.line),
+    )
+}
+
+fn refuse_set(message: String, place: Option<(String, u32)>) -> GateWord {
+    let (file, line) = place.unzip();
+    GateWord {
         gate: "valid",
         says: Says::Refused,
         message,
         file,
         line,
-    };
-    let broken = proof
-        .invariants
-        .iter()
-        .filter(|verdict| !verdict.holds)
-        .map(|verdict| {
-            let request = verdict
-                .counterexample
-                .as_ref()
-                .map_or_else(String::new, |w| {
-                    format!(": not for {}", w.describe_values())
-                });
-            let from = verdict
-                .at
-                .map_or_else(String::new, |at| format!(" from {at} on"));
-            refused(
-                format!(
-                    "the invariant `{}` does not hold{from}{request}",
-                    verdict.name
-                ),
-                verdict.file.clone(),
-                verdict.line,
-            )
-        });
-    let open = proof
-        .not_analysed
-        .iter()
-        .map(|what| refused(format!("not analysed: {what}"), None, None));
-    broken.chain(open).collect()
+    }
 }
 
 /// The gate *weaken*: whether some request would be blocked or changed before, and is not after.
@@ -124,8 +146,12 @@ pub(in crate::ops) fn gate(
         return;
     }
     let budget = budget_within(PATIENCE);
-    if let Some(message) = loss_between(environment, sets.base, sets.head, now, &budget) {
-        say_loss(environment, lowered, verdict, message);
+    if let Some(loss) = loss_between(environment, sets.base, sets.head, now, &budget) {
+        let found = Loss {
+            is_undecided: false,
+            ..loss
+        };
+        say_loss(environment, lowered, verdict, found);
     }
 }
 
@@ -136,18 +162,23 @@ pub(in crate::ops) fn loss_between(
     after: &Arc<Engine>,
     now: Timestamp,
     budget: &Budget,
-) -> Option<String> {
+) -> Option<Loss> {
     match before {
         // Nothing was there, so nothing can be lost.
         None if environment.ledger.tip.is_none() => None,
-        None => Some(
-            "what the environment has now is not valid, so a loss of protection cannot be \
-                ruled out"
+        None => Some(Loss {
+            message: "what the environment has now is not valid, so a loss of protection cannot \
+                      be ruled out"
                 .to_owned(),
-        ),
+            is_undecided: false,
+        }),
         Some(before) => {
             let answer = weakens_from(before, after, now, budget);
-            loss(answer.weakening.as_ref(), &answer.not_analysed)
+            loss(
+                answer.weakening.as_ref(),
+                &answer.not_analysed,
+                budget.has_run_out(),
+            )
         }
     }
 }
@@ -157,17 +188,33 @@ pub(in crate::ops) fn say_loss(
     environment: &EnvironmentState,
     lowered: &Lowered,
     verdict: &mut Verdict,
-    message: String,
+    Loss {
+        message,
+        is_undecided,
+    }: Loss,
 ) {
     match environment.settings.weaken {
+        GateLevel::Refuse if is_undecided => verdict.say("weaken", Says::Undecided, message),
         GateLevel::Refuse => verdict.refuse_unless("weaken", lowered.weaken.as_deref(), message),
         GateLevel::Warn => verdict.say("weaken", Says::Warned, message),
         GateLevel::Off => {}
     }
 }
 
+/// A loss of protection, found or not ruled out.
+pub(in crate::ops) struct Loss {
+    /// The sentence that the gate says.
+    pub message: String,
+    /// Whether time ended before it was known.
+    pub is_undecided: bool,
+}
+
 /// What is lost, or cannot be ruled out; `None`: nothing.
-pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Option<String> {
+pub(in crate::ops) fn loss(
+    weakening: Option<&Weakening>,
+    open: &[String],
+    ran_out: bool,
+) -> Option<Loss> {
     if let Some(weakening) = weakening {
         let outcomes: Vec<String> = weakening
             .outcomes
@@ -191,15 +238,34 @@ pub(in crate::ops) fn loss(weakening: Option<&Weakening>, open: &[String]) -> Op
         let from = weakening
             .at
             .map_or_else(String::new, |at| format!("from {at} on, "));
-        return Some(format!(
-            "{from}less is blocked than before: {}{when}: {how}",
-            weakening.witness.describe_values()
-        ));
+        return Some(Loss {
+            message: format!(
+                "{from}less is blocked than before: {}{when}: {how}",
+                weakening.witness.describe_values()
+            ),
+            is_undecided: false,
+        });
     }
-    (!open.is_empty()).then(|| {
-        format!(
+    (!open.is_empty()).then(|| Loss {
+        message: format!(
             "a loss of protection cannot be ruled out: not analysed: {}",
             open.join("; ")
-        )
+        ),
+        is_undecided: ran_out,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_analysed_is_undecided_only_where_time_ran_out() {
+        let open = ["pipelines of `p`".to_owned()];
+        for ran_out in [true, false] {
+            let found = loss(None, &open, ran_out).map(|loss| loss.is_undecided);
+            assert_eq!(found, Some(ran_out));
+        }
+        assert!(loss(None, &[], true).is_none());
+    }
 }

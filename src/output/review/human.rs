@@ -84,6 +84,7 @@ pub fn review_human(review: &Review, style: Style) -> String {
         gate_words(review).map(|(environment, word)| {
             let mark = match word.says {
                 Says::Refused => paint.bad("refused"),
+                Says::Undecided => paint.warn("not decided in the time of this review"),
                 Says::Allowed | Says::Warned => paint.warn("warning"),
             };
             let name = &environment.environment;

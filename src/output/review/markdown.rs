@@ -280,6 +280,7 @@ fn gate_entry(environment: &Foreseen, word: &GateWord, places: &PlaceLinks) -> S
         Says::Refused => "**refuses**",
         Says::Allowed => "allows",
         Says::Warned => "warns",
+        Says::Undecided => "**is not decided in the time of this review**",
     };
     let place = word.file.iter().zip(word.line);
     let place: String = place

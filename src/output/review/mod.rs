@@ -148,15 +148,19 @@ fn environment_words(environment: &Foreseen) -> String {
     if environment.could {
         return format!("{name} could take it");
     }
+    let (says, words) = match environment.undecided {
+        true => (Says::Undecided, "not decided in the time of this review"),
+        false => (Says::Refused, "could not take it"),
+    };
     let mut gates: Vec<&str> = environment
         .gates
         .iter()
-        .filter(|word| word.says == Says::Refused)
+        .filter(|word| word.says == says)
         .map(|word| word.gate)
         .collect();
     gates.dedup();
     let word = if gates.len() == 1 { "gate" } else { "gates" };
-    format!("{name} could not take it: {word} {}", gates.join(", "))
+    format!("{name} {words}: {word} {}", gates.join(", "))
 }
 
 /// What the gates would say and nothing else here does: findings, tests, safeguards and the loss of

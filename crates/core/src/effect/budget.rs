@@ -29,6 +29,8 @@ pub struct Budget {
     /// Where the part under way begins and ends: phases are shares of it.
     part: Cell<(f64, f64)>,
     is_spent: Cell<bool>,
+    /// Whether some work was refused.
+    has_run_out: Cell<bool>,
     /// The share of the caller's time that has passed.
     time_passed: Option<Box<dyn Fn() -> f64>>,
 }
@@ -57,6 +59,7 @@ impl Budget {
             phase_end: Cell::new(1.0),
             part: Cell::new((0.0, 1.0)),
             is_spent: Cell::new(units == 0),
+            has_run_out: Cell::new(false),
             time_passed: None,
         }
     }
@@ -85,12 +88,21 @@ impl Budget {
             self.is_spent.set(true);
         }
 
-        !self.is_spent.get()
+        !self.is_spent()
     }
 
     /// Whether nothing is left for the phase under way.
     pub(crate) fn is_spent(&self) -> bool {
-        self.is_spent.get()
+        let is_spent = self.is_spent.get();
+        if is_spent {
+            self.has_run_out.set(true);
+        }
+        is_spent
+    }
+
+    /// Whether some phase ended before its work was done: a larger budget may find more.
+    pub fn has_run_out(&self) -> bool {
+        self.has_run_out.get()
     }
 
     /// Begins one of several analyses of the same kind: each has an equal part of the budget, and
@@ -187,5 +199,6 @@ mod tests {
         late.begin_phase(1.0);
 
         assert!(!late.is_spent());
+        assert!(late.has_run_out() && !Budget::with_units(3).has_run_out());
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn compare_invariants(
     let catalogs = [&base.catalog, &head.catalog];
     for lost in lost_invariants(&base.invariants, &head.invariants, &catalogs, budget) {
         if let Some(invariant) = base.invariants.get(lost.index) {
-            diff.note_change(true, invariant_change(invariant, lost_words(&lost)));
+            let change = SafeguardChange {
+                is_open: lost.witness.is_none(),
+                ..invariant_change(invariant, lost_words(&lost))
+            };
+            diff.note_change(true, change);
         }
     }
 

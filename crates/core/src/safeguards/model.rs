@@ -61,6 +61,9 @@ pub struct SafeguardChange {
     pub file: Option<String>,
     /// The line there, from 1.
     pub line: Option<u32>,
+    /// Whether the budget ended before it was found out: a larger one may show that it is kept.
+    #[serde(skip)]
+    pub is_open: bool,
 }
 
 impl SafeguardChange {
@@ -77,6 +80,7 @@ impl SafeguardChange {
             message: message.into(),
             file: place.map(|place| place.file.to_string()),
             line: place.map(|place| place.line),
+            is_open: false,
         }
     }
 

@@ -307,6 +307,7 @@ fn what_the_budget_does_not_allow_to_be_shown_counts_as_lost() {
     let diff = compare_safeguards(&base, &head, &|_| true, now(), &Budget::with_units(0));
 
     assert_eq!(diff.lost.len(), 1, "{diff:?}");
+    assert!(diff.lost.iter().all(|lost| lost.is_open), "{diff:?}");
 }
 
 #[test]

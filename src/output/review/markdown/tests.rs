@@ -36,6 +36,7 @@ fn review() -> Review {
     let environment = |number: usize| Foreseen {
         environment: format!("{number}{}", hostile(128)),
         could: false,
+        undecided: false,
         gates: vec![GateWord {
             gate: "hold",
             says: Says::Refused,
@@ -84,4 +85,32 @@ fn a_comment_is_shorter_than_what_forges_take_however_much_there_is_to_say() {
     assert!(page.contains("- … and "), "{page}");
     let json = serde_json::to_value(crate::output::review_object(&review())).unwrap();
     assert_eq!(json["findings"]["new"].as_array().map(Vec::len), Some(500));
+}
+
+#[test]
+fn a_gate_that_there_was_no_time_for_refuses_nothing() {
+    let foreseen = Foreseen {
+        environment: "production".to_owned(),
+        could: false,
+        undecided: true,
+        gates: vec![GateWord {
+            gate: "weaken",
+            says: Says::Undecided,
+            message: "a loss of protection cannot be ruled out".to_owned(),
+            file: None,
+            line: None,
+        }],
+    };
+    let review = Review {
+        environments: vec![foreseen],
+        ..review()
+    };
+    let page = review_markdown(&review, &PlaceLinks::default());
+    let said = "production not decided in the time of this review: gate weaken";
+    assert!(page.replace('`', "").contains(said), "{page}");
+    assert!(!page.contains("could not take it"), "{page}");
+    let json = serde_json::to_value(crate::output::review_object(&review)).unwrap();
+    let environment = &json["environments"][0];
+    assert_eq!(environment["undecided"], true, "{environment}");
+    assert_eq!(environment["gates"][0]["says"], "undecided");
 }
