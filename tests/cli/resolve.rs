@@ -48,6 +48,21 @@ fn an_invalid_set_answers_nothing() {
 }
 
 #[test]
+fn a_folder_without_a_policy_is_no_answer() {
+    let repo = TestRepo::new();
+    let run = repo.run(["resolve", "--team", "health-eu"]).ends(2);
+    assert!(run.stderr.contains("no policy here"), "{}", run.stderr);
+    // An environment may be empty, on purpose: that no policy matches is its answer.
+    repo.write(
+        "refguard.yaml",
+        "apiVersion: refguard/v1\nkind: Repository\n",
+    );
+    repo.commit("nothing yet");
+    let answer = repo.run(["resolve", "--at", "HEAD"]).ok();
+    assert!(answer.contains("no policy matches"), "{answer}");
+}
+
+#[test]
 fn a_pipe_gets_whole_names_and_no_row_is_padded_to_a_long_one() {
     let repo = TestRepo::new();
     let names = |of: &str, count: usize| {

@@ -62,6 +62,7 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
     // What is typed wrong is said before anything is read.
     let context = args.context.context()?;
     let valid = shell.load_valid_set(&args.source)?;
+    refuse_nothing(&valid, &args.source)?;
     let now = args.now.instant(&valid.workspace, args.source.revision());
     let valid = valid.at(now);
     let mut history = VersionHistory::new(&valid.workspace);
@@ -85,6 +86,18 @@ pub(in crate::cli) fn run(shell: &Shell, args: &ResolveArgs) -> Result<Exit> {
         ))?,
     }
     Ok(Exit::Fine)
+}
+
+/// That no policy matches says nothing where there is none; an environment may be empty on purpose.
+fn refuse_nothing(valid: &ValidSet, from: &SourceArgs) -> Result<()> {
+    let is_empty = valid.engine.set().policies.is_empty();
+    if is_empty && from.revision().is_none() {
+        bail!(
+            "there is no policy here to answer from: look whether this is the right folder \
+             (`-C DIR`), or ask a commit or an environment with `--at`"
+        );
+    }
+    Ok(())
 }
 
 impl ValidSet {

@@ -94,7 +94,7 @@ fn a_gate_that_there_was_no_time_for_refuses_nothing() {
         could: false,
         undecided: true,
         gates: vec![GateWord {
-            gate: "weaken",
+            gate: "valid",
             says: Says::Undecided,
             message: "a loss of protection cannot be ruled out".to_owned(),
             file: None,
@@ -106,9 +106,10 @@ fn a_gate_that_there_was_no_time_for_refuses_nothing() {
         ..review()
     };
     let page = review_markdown(&review, &PlaceLinks::default());
-    let said = "production not decided in the time of this review: gate weaken";
+    let said = "production not decided in the time of this review: gate valid";
     assert!(page.replace('`', "").contains(said), "{page}");
     assert!(!page.contains("could not take it"), "{page}");
+    assert!(page.contains("is not decided in the time"), "{page}");
     let json = serde_json::to_value(crate::output::review_object(&review)).unwrap();
     let environment = &json["environments"][0];
     assert_eq!(environment["undecided"], true, "{environment}");
