@@ -12,7 +12,7 @@ pub fn format_promotion_log(log: &PromotionLog, style: Style) -> String {
     let paint = Paint(style);
     if log.promotions.is_empty() {
         return format!(
-            "nothing was promoted to {} yet\n",
+            "no promotion to {} is known\n",
             escape_terminal(&log.environment)
         );
     }

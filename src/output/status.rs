@@ -55,7 +55,7 @@ fn format_environment(environment: &EnvironmentStatus, status: &Status, paint: &
         // Of one whose branch is gone the problems tell.
         let is_new = environment.promotion.is_none();
         return if is_new {
-            format!("{name}: nothing was promoted yet\n")
+            format!("{name}: no promotion is known\n")
         } else {
             String::new()
         };

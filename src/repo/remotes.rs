@@ -41,6 +41,23 @@ impl Repo {
         Ok(choose_remote(self.read_config()?))
     }
 
+    /// Whether `git fetch REMOTE` brings a branch. A clone of a single branch fetches no other.
+    pub fn fetches_branch(&self, remote: &str, branch: &RefName) -> Result<bool, RepoError> {
+        let config = self.read_config()?;
+        let key = format!("remote.{remote}.fetch");
+        Ok(config.get_all(&key).any(|spec| {
+            let from = spec.trim_start_matches('+');
+            let from = from.split_once(':').map_or(from, |(from, _)| from);
+            match from.split_once('*') {
+                Some((before, after)) => {
+                    let name = branch.as_str();
+                    name.starts_with(before) && name.ends_with(after)
+                }
+                None => from == branch.as_str(),
+            }
+        }))
+    }
+
     /// What this repository copies all its refs from, if it is a mirror.
     pub fn mirrored_from(&self) -> Result<Option<String>, RepoError> {
         let config = self.read_config()?;

@@ -381,7 +381,6 @@ fn a_first_promotion_that_may_be_a_rival_is_said_to_be_one() {
         (&asked["changed"], &asked["home"]),
         (&json!(false), &json!("origin"))
     );
-    drop(author);
 }
 
 #[test]
@@ -583,4 +582,27 @@ fn a_ledger_that_went_back_at_the_remote_together_with_its_branch_is_said() {
     let run = author.run(["hold", "--reason", "who did that"]).ends(0);
     let said = "the ledger of `production` went back from promotion 2 to promotion 1";
     assert!(run.stderr.contains(said), "{}", run.stderr);
+}
+
+#[test]
+fn a_clone_of_one_branch_does_not_say_that_nothing_was_promoted() {
+    let (server, _author) = shared();
+    let clone = server.cloned(&["--single-branch", "--branch", "main"]);
+    for verb in ["status", "log"] {
+        let run = clone.run([verb]).ends(0);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(
+            said.contains("`refguard status --fetch` asks `origin`"),
+            "{verb}: {said}"
+        );
+        assert!(!said.contains("nothing was promoted"), "{verb}: {said}");
+    }
+    let blame = clone.run(["blame", "--team", "x"]).ends(2);
+    assert!(
+        blame.stderr.contains("`refguard status --fetch` asks"),
+        "{}",
+        blame.stderr
+    );
+    let said = clone.run(["status", "--fetch"]).ok();
+    assert!(said.contains("production: promotion 1"), "{said}");
 }

@@ -59,6 +59,11 @@ pub(in crate::cli) fn run(shell: &Shell, args: &LogArgs) -> Result<Exit> {
     let log = progress::while_working("reading the promotions", || {
         workspace.log(&args.environment, args.policy.as_deref())
     })?;
+    if log.promotions.is_empty()
+        && let Some(unknown) = workspace.left_unfetched(&args.environment)?
+    {
+        print::write_message(&format!("note: {unknown}"));
+    }
     if let Some(policy) = args.policy.as_deref().filter(|_| log.promotions.is_empty()) {
         // An error where history has no such policy, with the name that is nearest.
         VersionHistory::new(&workspace).versions_of(policy, &progress::Bar::of_commits())?;

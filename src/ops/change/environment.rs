@@ -614,10 +614,29 @@ impl Workspace {
     /// That an environment lives elsewhere and was never fetched from there, with what to do;
     /// `None` where it was, or lives here.
     pub(in crate::ops) fn never_fetched(&self, environment: &str) -> Result<Option<String>> {
-        let command = self.place(environment)?.not_fetched();
-        Ok(command.map(|command| {
-            format!("nothing is known of `{environment}` here: fetch it with `{command}`")
+        let place = self.place(environment)?;
+        let remote = place.not_fetched_from();
+        Ok(remote.map(|remote| {
+            format!(
+                "nothing is known of `{environment}` here: `refguard status --fetch` asks `{remote}`"
+            )
         }))
+    }
+
+    /// The same of a clone that fetches other branches only; where it fetches all, what is not here
+    /// was not there at the last fetch.
+    ///
+    /// # Errors
+    /// Where git cannot be read.
+    pub fn left_unfetched(&self, environment: &str) -> Result<Option<String>> {
+        let place = self.place(environment)?;
+        let branch = RefName::of_branch(environment)?;
+        match place.not_fetched_from() {
+            Some(remote) if !self.repo()?.fetches_branch(remote, &branch)? => {
+                self.never_fetched(environment)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The tip of an environment that must have one.

@@ -72,10 +72,9 @@ impl RefsExpected {
 }
 
 impl Place {
-    /// The command that would fetch it, where it may live at a remote and was never fetched.
-    pub fn not_fetched(&self) -> Option<String> {
-        let remote = self.maybe_at.as_ref().filter(|_| self.tip.is_none())?;
-        Some(format!("git fetch {remote}"))
+    /// The remote at which it may live, where it was never fetched from there.
+    pub fn not_fetched_from(&self) -> Option<&str> {
+        self.maybe_at.as_deref().filter(|_| self.tip.is_none())
     }
 }
 

@@ -286,6 +286,11 @@ impl Workspace {
                     },
                 ));
             };
+            if let (None, None) = (&environment.commit, environment.promotion)
+                && let Some(unknown) = self.left_unfetched(&environment.name)?
+            {
+                say(2, unknown);
+            }
             if let (None, Some(number)) = (&environment.commit, environment.promotion) {
                 say(
                     0,
