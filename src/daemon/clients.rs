@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use refguard_core::resolve::ObjectOnly;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::notes::lock_unpoisoned;
@@ -92,6 +93,14 @@ pub struct ClientGuardrail {
     pub modes: Vec<String>,
 }
 
+/// A list of objects: what is derived would read lists in it too.
+fn read_guardrails<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ClientGuardrail>, D::Error> {
+    let given = Vec::<ObjectOnly<ClientGuardrail>>::deserialize(deserializer)?;
+    Ok(given.into_iter().map(|ObjectOnly(it)| it).collect())
+}
+
 /// What a client says of itself: the body of `PUT /v1/clients/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +120,7 @@ pub struct ClientReport {
     #[serde(default)]
     pub reason: Option<String>,
     /// The guardrails that it can run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_guardrails")]
     pub guardrails: Vec<ClientGuardrail>,
 }
 

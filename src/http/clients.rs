@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use refguard_core::resolve::ObjectOnly;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -98,7 +99,7 @@ async fn report_client(call: Call<NoQuery, ClientPath>) -> Result<Response, Prob
         ..app.options.limits
     };
     let bytes = read_body(&call.head, call.body, &limits).await?;
-    let mut report: ClientReport = serde_json::from_slice(&bytes)
+    let ObjectOnly(mut report): ObjectOnly<ClientReport> = serde_json::from_slice(&bytes)
         .map_err(|error| Problem::bad_request(format!("the report cannot be read: {error}")))?;
     if report
         .commit

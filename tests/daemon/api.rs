@@ -363,6 +363,11 @@ fn what_is_malformed_is_refused_with_a_problem_document() {
             Some("application/problem+json")
         );
         assert_eq!(reply.header("x-refguard-commit"), Some(commit.as_str()));
+        assert!(
+            !reply.body.contains("invalid type: sequence"),
+            "{}",
+            reply.body
+        );
         let problem = reply.json();
         assert_eq!(problem["status"], json!(400));
         assert!(

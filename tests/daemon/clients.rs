@@ -118,6 +118,9 @@ fn reports_that_cannot_be_meant_are_refused() {
         (with("instant", json!("soon")), 400),
         (with("colour", json!("red")), 400),
         (with("guardrails", json!(["gen-1"])), 400),
+        // A list is no object, though its values would do in their order.
+        (with("guardrails", json!([["gen-1", ["pre_call"]]])), 400),
+        (json!([null, null, null, "current"]), 400),
         (with("reason", json!("x".repeat(64 << 10))), 413),
         (json!([]), 400),
     ] {
