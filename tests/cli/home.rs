@@ -381,6 +381,7 @@ fn a_first_promotion_that_may_be_a_rival_is_said_to_be_one() {
         (&asked["changed"], &asked["home"]),
         (&json!(false), &json!("origin"))
     );
+    drop(author);
 }
 
 #[test]
