@@ -231,7 +231,7 @@ for (const [name, words] of [
   ["rejected", ["serving the last good set", "policies/healthcare.yaml:9", "hipaa_adit"]],
   ["hold", ["on hold", "incident 4711"]],
   ["gone", ["Its branch is gone", "What was good last stays in force"]],
-  ["empty", ["Requests are refused"]],
+  ["empty", ["are refused"]],
   ["environments", ["staging", "worktree"]],
   ["teams", ["the reorganisation"]],
 ]) {
