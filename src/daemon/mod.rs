@@ -61,7 +61,7 @@ pub use history::{History, NoHistory};
 pub use hub::{Hub, Unserved};
 pub use line_log::{LineLog, LogTarget};
 pub use metrics::Metrics;
-pub use notes::{Notes, Subject};
+pub use notes::{Notes, Subject, lock_unpoisoned};
 pub use past::{Change, Difference, PastSet};
 pub use shadow::{MAX_SAMPLES, Shadow, ShadowOptions, ShadowRegion, ShadowReport, ShadowSample};
 use snapshot::Source;

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::daemon::lock_unpoisoned;
 
 /// Wrong tokens that one peer may send at once.
 const MOST: u32 = 10;
@@ -67,7 +69,7 @@ impl Wrong {
 impl Attempts {
     /// Whether a peer may try now.
     pub fn may_try(&self, peer: Peer, now: Instant) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock_unpoisoned(&self.0);
         known
             .get(&peer)
             .is_none_or(|wrong| wrong.count_left(now) < MOST)
@@ -75,7 +77,7 @@ impl Attempts {
 
     /// A peer has sent a wrong token.
     pub fn note_wrong_token(&self, peer: Peer, now: Instant) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock_unpoisoned(&self.0);
         if known.len() >= MAX_PEERS {
             known.retain(|_, wrong| wrong.count_left(now) > 0);
         }

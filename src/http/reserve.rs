@@ -2,10 +2,12 @@
 //! flood. The newest push out the oldest. Must not know what is answered on them.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+
+use crate::daemon::lock_unpoisoned;
 
 /// How many of them there may be at once.
 pub(super) const PLACES: usize = 32;
@@ -25,7 +27,7 @@ impl Reserve {
     /// Takes up a connection by the task that serves it, and ends the oldest where there are too
     /// many.
     pub fn admit_task(&self, task: AbortHandle) {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock_unpoisoned(&self.0);
         tasks.retain(|task| !task.is_finished());
         if tasks.len() >= PLACES
             && let Some(oldest) = tasks.pop_front()

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+
+use crate::daemon::lock_unpoisoned;
 
 /// An idle connection counts as if it had waited for a part of the time only: its client has shown
 /// that it asks and takes answers.
@@ -84,7 +86,7 @@ impl Seat {
 
     /// Bytes have come. True where they begin the head of a request.
     pub fn note_bytes(&self) -> bool {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = lock_unpoisoned(&self.turn);
         let is_beginning = matches!(*turn, Turn::Idle(_));
         if is_beginning {
             *turn = Turn::Head(Instant::now());
@@ -95,7 +97,7 @@ impl Seat {
     /// The system has taken all that was written. If that was the end of an answer, the connection
     /// is idle from now on.
     pub fn note_flushed(&self) {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = lock_unpoisoned(&self.turn);
         if matches!(*turn, Turn::Flush) {
             *turn = Turn::Idle(Instant::now());
         }
@@ -112,11 +114,11 @@ impl Seat {
     }
 
     fn turn(&self) -> Turn {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock_unpoisoned(&self.turn)
     }
 
     fn set(&self, turn: Turn) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        *lock_unpoisoned(&self.turn) = turn;
     }
 
     /// How much it is its client's fault that it takes a place.
@@ -253,7 +255,7 @@ impl Seats {
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Arc<Seat>>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_unpoisoned(&self.taken)
     }
 }
 

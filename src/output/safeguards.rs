@@ -22,22 +22,17 @@ pub fn safeguards_human(diff: &SafeguardDiff, style: Style) -> String {
     let mut text = String::new();
 
     let lists = [
-        ("- safeguard lost", &diff.lost, true),
-        ("+ safeguard gained", &diff.gained, false),
+        (paint.bad("-"), "safeguard lost", &diff.lost),
+        (paint.good("+"), "safeguard gained", &diff.gained),
     ];
-    for (heading, changes, is_loss) in lists {
-        let (mark, words) = heading.split_at(1);
-        let mark = match is_loss {
-            true => paint.bad(mark),
-            false => paint.good(mark),
-        };
+    for (mark, words, changes) in lists {
         let groups = group_safeguards(changes);
         for group in groups.iter().take(SHOWN) {
             let change = group.first;
             let sentence = clip_text(&change.sentence(), MESSAGE).into_owned();
             let place = place_prefix(change);
             let line = format!("{words}: {place}{sentence}{}", group.rest_words());
-            text.push_str(&format!("{mark}{}\n", escape_terminal(&line)));
+            text.push_str(&format!("{mark} {}\n", escape_terminal(&line)));
         }
         push_count_of_rest(&mut text, "  ", groups.len());
     }

@@ -167,17 +167,7 @@ const TABLE: &[Row] = &[
         knows: &[
             "document", "policy", "resolve", "effect", "prove", "traffic",
         ],
-        shuns: &[
-            &GIT,
-            &YAML_READER,
-            &YAML_WRITER,
-            &FILES,
-            &CLOCK,
-            &TRANSPORT,
-            &ARGUMENTS,
-            &TERMINAL,
-            &ANYHOW,
-        ],
+        shuns: PURE,
     },
     Row {
         folder: "interop",

@@ -94,11 +94,7 @@ fn split_names(text: &str) -> Vec<&str> {
 pub(super) async fn show_ask(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .make_view(Wanted {
-            set: &asked.set,
-            at: &asked.at,
-            now: &asked.now,
-        })
+        .make_view(Wanted::new(&asked.set, &asked.at, &asked.now))
         .await?;
 
     // What was answered is to be shared: its address names the commit, and the instant where one
@@ -124,15 +120,7 @@ pub(super) async fn show_ask(visit: Visit) -> Result<Response, Problem> {
     let frame = visit.frame_of(title, Section::Ask, &view, ("/ui/ask", &asked.pairs()));
     let against = match asked.against.trim() {
         "" => None,
-        at => Some(
-            visit
-                .make_view(Wanted {
-                    set: &view.name,
-                    at,
-                    now: &now,
-                })
-                .await,
-        ),
+        at => Some(visit.make_view(Wanted::new(&view.name, at, &now)).await),
     };
     let app = visit.app.clone();
     let page = visit

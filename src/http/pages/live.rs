@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use super::access::Right;
 use super::guard_response;
 use super::sessions::SessionKey;
-use crate::daemon::{Hub, Owner};
+use crate::daemon::{Hub, Owner, lock_unpoisoned};
 use crate::http::app::App;
 use crate::http::attempts::Peer;
 use crate::http::problem::Problem;
@@ -195,7 +195,7 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_unpoisoned(&self.pages)
     }
 
     /// The word of the state as it is now.

@@ -107,11 +107,7 @@ fn read_question(form: &MatrixForm) -> Result<MatrixQuestion, Problem> {
 pub(super) async fn show_matrix(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .make_view(Wanted {
-            set: &asked.set,
-            at: &asked.at,
-            now: &asked.now,
-        })
+        .make_view(Wanted::new(&asked.set, &asked.at, &asked.now))
         .await?;
     let form = asked.form()?;
     let pairs = asked.pairs();
@@ -153,11 +149,7 @@ pub(super) async fn show_matrix(visit: Visit) -> Result<Response, Problem> {
 pub(super) async fn answer_csv(visit: Visit) -> Result<Response, Problem> {
     let asked: Asked = visit.query()?;
     let view = visit
-        .make_view(Wanted {
-            set: &asked.set,
-            at: &asked.at,
-            now: &asked.now,
-        })
+        .make_view(Wanted::new(&asked.set, &asked.at, &asked.now))
         .await?;
     let form = asked.form()?;
     let commit = view

@@ -41,11 +41,7 @@ struct Two {
 pub(super) async fn show_policies(visit: Visit) -> Result<Response, Problem> {
     let asked: Listed = visit.query()?;
     let view = visit
-        .make_view(Wanted {
-            set: &asked.set,
-            at: &asked.at,
-            now: &asked.now,
-        })
+        .make_view(Wanted::new(&asked.set, &asked.at, &asked.now))
         .await?;
     let place = ("/ui/policies", &[("q", asked.q.as_str())][..]);
     let frame = visit.frame_of("Policies", Section::Policies, &view, place);
@@ -62,11 +58,7 @@ pub(super) async fn show_policies(visit: Visit) -> Result<Response, Problem> {
 pub(super) async fn show_policy(visit: Visit) -> Result<Response, Problem> {
     let asked: Named = visit.query()?;
     let view = visit
-        .make_view(Wanted {
-            set: &asked.set,
-            at: &asked.at,
-            now: &asked.now,
-        })
+        .make_view(Wanted::new(&asked.set, &asked.at, &asked.now))
         .await?;
     let place = ("/ui/policy", &[("name", asked.name.as_str())][..]);
     let frame = visit.frame_of(&asked.name, Section::Policies, &view, place);

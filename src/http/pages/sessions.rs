@@ -5,11 +5,13 @@
 //! token is no longer accepted, and with the daemon.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+
+use crate::daemon::lock_unpoisoned;
 
 /// The cookie's name.
 pub(super) const COOKIE: &str = "refguard-session";
@@ -129,7 +131,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Session>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_unpoisoned(&self.known)
     }
 }
 

@@ -134,7 +134,11 @@ pub(super) struct Wanted<'q> {
     pub now: &'q str,
 }
 
-impl Wanted<'_> {
+impl<'q> Wanted<'q> {
+    pub fn new(set: &'q str, at: &'q str, now: &'q str) -> Self {
+        Self { set, at, now }
+    }
+
     /// The instant that is asked for: a time that the set is of is the instant too.
     fn instant(&self) -> Result<Option<Timestamp>, Problem> {
         if let Some(instant) = parse_instant(self.at) {

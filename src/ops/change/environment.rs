@@ -616,11 +616,7 @@ impl Workspace {
     pub(in crate::ops) fn never_fetched(&self, environment: &str) -> Result<Option<String>> {
         let place = self.place(environment)?;
         let remote = place.not_fetched_from();
-        Ok(remote.map(|remote| {
-            format!(
-                "nothing is known of `{environment}` here: `refguard status --fetch` asks `{remote}`"
-            )
-        }))
+        Ok(remote.map(|remote| unknown_here(environment, remote)))
     }
 
     /// The same of a clone that fetches other branches only; where it fetches all, what is not here
@@ -631,12 +627,11 @@ impl Workspace {
     pub fn left_unfetched(&self, environment: &str) -> Result<Option<String>> {
         let place = self.place(environment)?;
         let branch = RefName::of_branch(environment)?;
-        match place.not_fetched_from() {
-            Some(remote) if !self.repo()?.fetches_branch(remote, &branch)? => {
-                self.never_fetched(environment)
-            }
-            _ => Ok(None),
-        }
+        let Some(remote) = place.not_fetched_from() else {
+            return Ok(None);
+        };
+        let is_fetched = self.repo()?.fetches_branch(remote, &branch)?;
+        Ok((!is_fetched).then(|| unknown_here(environment, remote)))
     }
 
     /// The tip of an environment that must have one.
@@ -671,6 +666,10 @@ impl Workspace {
             format!("`{environment}` has no promotion {number}; the newest is {newest}")
         })
     }
+}
+
+fn unknown_here(environment: &str, remote: &str) -> String {
+    format!("nothing is known of `{environment}` here: `refguard status --fetch` asks `{remote}`")
 }
 
 /// That an environment had nothing at a time, with the time of its first promotion.
